@@ -1,0 +1,250 @@
+"""The code under test against every oracle: on one problem (`compare`), and on many generated ones (`check`)."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import numpy as np
+from hypothesis import HealthCheck, Phase
+
+from gradlab import oracles as known
+from gradlab.addition import data as addition
+from gradlab.arithmetic import finite, midpoints, precision, radii
+from gradlab.cells import CELLS, Cell, Code, cell
+from gradlab.checker.locate import FirstWrong, first_wrong
+from gradlab.checker.report import CellReport, Comparison, Report
+from gradlab.checker.submission import Submission
+from gradlab.checker.verdict import Judged, Verdict, judge, judge_balls
+from gradlab.checker.watch import SubmissionError
+from gradlab.problem import Problem
+from gradlab.strategies import SCALES, problems
+
+Array = np.ndarray[Any, Any]
+Progress = Callable[[str, int, int], None]
+
+SHRINK_SECONDS = 20.0
+ADDITION_EVERY = 20
+
+
+class Disagreement(Exception):
+    """Raised inside the search so that Hypothesis shrinks the problem it was raised on."""
+
+
+def compare(
+    cell_name: str = "rnn",
+    problem: Problem | None = None,
+    *,
+    code: Code | str | Path | None = None,
+    oracles: Iterable[str] | None = None,
+    seconds: float = 10.0,
+) -> Comparison:
+    """Hold every quantity of one problem against every oracle, entry by entry.
+
+    Args:
+        cell_name: a registered cell: "rnn".
+        problem: what to run it on; by default an 8-bit binary addition.
+        code: the code under test, or the file that defines it; by default the cell's own.
+        oracles: names of the oracles to ask; by default all there are.
+        seconds: the time limit of one call of the code under test.
+
+    Raises:
+        KeyError: no such cell or oracle.
+        SubmissionError: the code under test cannot be judged.
+    """
+    tested = cell(cell_name)
+    if problem is None:
+        problem = _addition(tested, np.random.default_rng(0), (1.0,))
+    return _compare(Submission(tested, code, seconds), problem, oracles)
+
+
+def _compare(submission: Submission, problem: Problem, oracles: Iterable[str] | None = None) -> Comparison:
+    floats, rounding_bounds = submission.floats(problem), submission.rounding(problem)
+    comparison = Comparison(submission.cell, problem, floats, rounding_bounds)
+    for name in known.names() if oracles is None else oracles:
+        oracle = known.oracle(name)
+        for bits in oracle.PRECISIONS:
+            evidence = oracle.evidence(submission.cell, problem, bits)
+            if evidence.bits is None:
+                judged = {
+                    q: judge(floats[q], rounding_bounds[q], value, evidence.bounds[q])
+                    for q, value in evidence.values.items()
+                }
+            else:
+                last = bits == oracle.PRECISIONS[-1]
+                judged, first = _on_balls(submission, problem, floats, rounding_bounds, evidence, last)
+                comparison.first_wrong = first or comparison.first_wrong
+            if not any(one.undecided.any() for one in judged.values()):
+                break
+        comparison.add(evidence, judged)
+    return comparison
+
+
+def _on_balls(
+    submission: Submission,
+    problem: Problem,
+    floats: dict[str, Array],
+    allowed: dict[str, Array],
+    evidence: Any,
+    last: bool,
+) -> tuple[dict[str, Judged], FirstWrong | None]:
+    """The formula on balls against the enclosures, and its float run against them too, within its derived rounding.
+
+    last: no precision is left to try; what is then still not a number is wrong.
+    """
+    with precision(evidence.bits):
+        returned = submission.balls(problem)
+        found = returned.quantities
+        judged = {}
+        for name, value in evidence.values.items():
+            formula = judge_balls(found[name], value)
+            middle = midpoints(value)
+            run = judge(floats[name], allowed[name], middle, radii(value) + np.spacing(np.abs(middle)))
+            disagree = formula.disagree | run.disagree
+            if last:
+                disagree |= ~finite(found[name]) & finite(value)
+            judged[name] = Judged(formula.agree & ~disagree, disagree, run.distance, run.allowed, run.scale)
+        return judged, first_wrong(submission.cell, returned.inputs, returned.trace, returned.loss, returned.grads)
+
+
+def check(
+    cell_name: str = "rnn",
+    *,
+    code: Code | str | Path | None = None,
+    examples: int = 100,
+    seed: int = 0,
+    scales: Sequence[float] = SCALES,
+    seconds: float = 10.0,
+    progress: Progress | None = None,
+) -> Report:
+    """Hold a cell against every oracle on generated problems and on binary additions.
+
+    The first disagreement ends the run of its cell; its problem is then shrunk to the smallest that still shows it.
+
+    Args:
+        cell_name: a registered cell, or "all".
+        code: the code under test, or the file that defines it; by default the cell's own.
+        examples: how many problems to generate, at least 1. One addition is checked beside every 20.
+        seed: the same seed generates the same problems.
+        scales: what random weights in [-1, 1] are multiplied by.
+        seconds: the time limit of one call of the code under test.
+        progress: called with (cell, problems done, problems in all) after each problem.
+
+    Raises:
+        KeyError: no such cell.
+        ValueError: examples is less than 1, or one file is given for several cells.
+        SubmissionError: the code under test cannot be judged.
+    """
+    if examples < 1:
+        raise ValueError(f"examples = {examples}: at least 1 is needed")
+    names = list(CELLS) if cell_name == "all" else [cell_name]
+    if code is not None and len(names) > 1:
+        raise ValueError("one file holds one cell: name it instead of 'all'")
+    start = time.perf_counter()
+    report = Report(examples, seed)
+    for submission in [Submission(cell(name), code, seconds) for name in names]:
+        found = report.cells[submission.cell.name] = CellReport(submission.cell, submission.origin)
+        try:
+            _check(submission, found, examples, seed, scales, progress)
+        except KeyboardInterrupt:
+            report.interrupted = True
+            break
+        finally:
+            report.seconds = time.perf_counter() - start
+    return report
+
+
+def _check(
+    submission: Submission,
+    report: CellReport,
+    examples: int,
+    seed: int,
+    scales: Sequence[float],
+    progress: Progress | None,
+) -> None:
+    additions = 1 + examples // ADDITION_EVERY
+    total = examples + additions
+
+    def judged(problem: Problem) -> Comparison:
+        comparison = _compare(submission, problem)
+        report.add(comparison)
+        if progress is not None:
+            progress(submission.cell.name, report.problems, total)
+        return comparison
+
+    rng = np.random.default_rng(seed)
+    for _ in range(additions):
+        if judged(_addition(submission.cell, rng, scales)).verdict is Verdict.DISAGREE:
+            break
+    generated = problems(submission.cell.name, scales=scales, dtypes=("float64", "float32"))
+    smallest = _generated(submission, judged, generated, examples, seed)
+    if smallest is not None:
+        report.counterexample = _compare(submission, smallest)
+
+
+def _generated(
+    submission: Submission, judged: Callable[[Problem], Comparison], generated: Any, examples: int, seed: int
+) -> Problem | None:
+    """Run `judged` on generated problems; the smallest found on which the same equation disagrees, if any does."""
+    failing: list[tuple[Problem, str | None]] = []
+    refused: list[SubmissionError] = []
+    witnesses: list[str] | None = None
+    deadline = 0.0
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+        print_blob=False,
+    )
+    @hypothesis.given(generated)
+    def search(problem: Problem) -> None:
+        nonlocal witnesses, deadline
+        if failing and time.perf_counter() > deadline:
+            raise _Enough
+        try:
+            comparison = _compare(submission, problem, witnesses) if failing else judged(problem)
+        except SubmissionError as error:
+            refused.append(error)
+            raise _Enough from None
+        if comparison.verdict is not Verdict.DISAGREE or (failing and comparison.label != failing[0][1]):
+            return
+        if not failing:
+            deadline = time.perf_counter() + SHRINK_SECONDS
+            proven = any(one["certified"].disagree.any() for one in comparison.judged.values() if "certified" in one)
+            witnesses = ["certified"] if proven else None
+        failing.append((problem, comparison.label))
+        raise Disagreement
+
+    # What ends the search is what it has found: a refusal, a disagreement, or nothing.
+    with contextlib.suppress(Disagreement, _Enough):
+        search()
+    if refused:
+        raise refused[0]
+    return min((problem for problem, _ in failing), key=_size, default=None)
+
+
+class _Enough(BaseException):
+    """Ends the search at once; not an Exception, so that Hypothesis does not take it for a finding and shrink it."""
+
+
+def _size(problem: Problem) -> tuple[int, float]:
+    """What makes one problem smaller than another: fewer numbers, then smaller ones."""
+    arrays = list(problem.arrays().values())
+    return sum(array.size for array in arrays), sum(float(np.abs(array).sum()) for array in arrays)
+
+
+def _addition(cell: Cell, rng: np.random.Generator, scales: Sequence[float]) -> Problem:
+    """One 8-bit addition, least significant bit first, with 16 hidden units and weights of one of the scales."""
+    drawn = addition.problem(rng, bits=8, hidden=16, cell=cell.name)
+    scale = rng.choice(scales)
+    return replace(drawn, params=type(drawn.params)(*(scale * weight for weight in drawn.params)))

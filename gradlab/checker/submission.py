@@ -1,0 +1,173 @@
+"""The code under test: loaded from a file or a module, run in any arithmetic, and checked for what it returns."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradlab.arithmetic import balls, bounds, rounded, rounding
+from gradlab.cells import Cell, Code, named
+from gradlab.checker.watch import SubmissionError, watched
+from gradlab.problem import Inputs, Problem
+
+Array = np.ndarray[Any, Any]
+
+FUNCTIONS = ("forward", "loss", "bptt")
+
+
+class Returned(NamedTuple):
+    """What the three functions gave for some inputs, and every quantity in it by name."""
+
+    inputs: Inputs
+    trace: Any
+    loss: Any
+    grads: Any
+    quantities: dict[str, Array]
+
+
+class Submission:
+    """Code under test, every call watched.
+
+    Args:
+        cell: what it claims to be.
+        code: the functions, the file that defines them, or None for the cell's own.
+        seconds: the time limit of one call.
+
+    The methods raise SubmissionError: a call raises, prints, changes its inputs in place or does not end in time, or
+    what it returns lacks a field, or has the wrong shape or dtype.
+    """
+
+    def __init__(self, cell: Cell, code: Code | str | Path | None = None, seconds: float = 10.0) -> None:
+        self.cell = cell
+        self.seconds = seconds
+        self.code = load(code, seconds) if isinstance(code, str | Path) else code or cell.code
+
+    @property
+    def origin(self) -> str:
+        """Where people find the code: a module's name or a file's path."""
+        return self.code.origin
+
+    def floats(self, problem: Problem) -> dict[str, Array]:
+        """Every quantity in the problem's own dtype."""
+        return self._run(problem, problem.inputs(), problem.dtype).quantities
+
+    def rounding(self, problem: Problem) -> dict[str, Array]:
+        """The derived bound on what rounding in the problem's dtype may do to each quantity."""
+        with rounding(problem.dtype):
+            found = self._run(problem, problem.inputs(rounded), object).quantities
+            return {name: bounds(value) for name, value in found.items()}
+
+    def balls(self, problem: Problem) -> Returned:
+        """Everything on balls, at the precision in force."""
+        return self._run(problem, problem.inputs(balls), object)
+
+    def _run(self, problem: Problem, inputs: Inputs, dtype: Any) -> Returned:
+        params, x, y, state = inputs
+        trace = self._call("forward", params, x, state)
+        if not hasattr(trace, "y_hat"):
+            raise SubmissionError(f"{self.origin}: what forward returns has no field y_hat")
+        loss = self._call("loss", trace.y_hat, y)
+        grads = self._call("bptt", params, x, y, state, trace)
+        return Returned(inputs, trace, loss, grads, self._quantities(problem, trace, loss, grads, dtype))
+
+    def _call(self, name: str, *args: Any) -> Any:
+        arrays = list(_arrays(args))
+        before = [array.tobytes() for array in arrays]  # of an object array: which objects it holds
+        result = watched(self.origin, name, self.seconds, getattr(self.code, name), *args)
+        if any(array.tobytes() != kept for array, kept in zip(arrays, before, strict=True)):
+            raise SubmissionError(f"{self.origin}: {name} changes one of its inputs in place; copy it first")
+        return result
+
+    def _quantities(self, problem: Problem, trace: Any, loss: Any, grads: Any, dtype: Any) -> dict[str, Array]:
+        self._check_fields(trace, loss, grads)
+        found = {}
+        for name, value in named(self.cell, trace, loss, grads).items():
+            quantity = self.cell.quantities[name]
+            wanted = tuple(problem.sizes[letter] for letter in quantity.axes)
+            array = np.asarray(value)
+            if array.shape != wanted:
+                axes = f"({', '.join(quantity.axes)}) = {wanted}"
+                raise SubmissionError(f"{self.origin}: {quantity.label} has shape {array.shape}, wanted {axes}")
+            if array.dtype != dtype:
+                raise SubmissionError(
+                    f"{self.origin}: {quantity.label} came back as {array.dtype} from {np.dtype(dtype)} inputs: "
+                    "allocate with the inputs' dtype (np.empty_like)"
+                )
+            found[name] = np.where(_unassigned(array).astype(bool), np.nan, array) if dtype is object else array
+        return found
+
+    def _check_fields(self, trace: Any, loss: Any, grads: Any) -> None:
+        module = self.cell.module
+        wanted = [
+            ("forward", trace, module.Trace, ""),
+            ("loss", loss, module.Loss, ""),
+            ("bptt", grads, module.Grads, ""),
+        ]
+        for part, record in {"params": module.Params, "state": module.State, "deltas": module.Deltas}.items():
+            wanted.append(("bptt", getattr(grads, part, None), record, f"{part}."))
+        for function, returned, record, prefix in wanted:
+            for field in record._fields:
+                if not hasattr(returned, field):
+                    raise SubmissionError(f"{self.origin}: what {function} returns has no field {prefix}{field}")
+
+
+def load(path: str | Path, seconds: float = 10.0) -> Code:
+    """The functions forward, loss and bptt that a Python file defines.
+
+    Raises:
+        SubmissionError: the file is missing, does not parse, raises, prints or does not end within `seconds` when
+            imported, or lacks one of the functions.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SubmissionError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(path.read_bytes(), str(path), "exec")
+    except SyntaxError as error:
+        raise SubmissionError(f"{path}:{error.lineno}:{error.offset}: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SubmissionError(f"{path}: not Python that can be read: {error}") from None
+    except OSError as error:
+        raise SubmissionError(f"{path}: cannot be read: {error.strerror}") from None
+    module = _imported(path, seconds)
+    for name in FUNCTIONS:
+        if not callable(getattr(module, name, None)):
+            raise SubmissionError(f"{path}: defines no function {name}; wanted {', '.join(FUNCTIONS)}")
+    return Code.of(module, str(path))
+
+
+def _imported(path: Path, seconds: float) -> ModuleType:
+    name = f"gradlab_submission_{path.stem}"
+    loader = importlib.machinery.SourceFileLoader(name, str(path))
+    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(path)))
+    module.__file__ = str(path)
+    kept = sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # nothing is written beside somebody's file
+    sys.modules[name] = module  # dataclasses and typing look a class's module up by name
+    try:
+        watched(str(path), "importing it", seconds, loader.exec_module, module)
+    finally:
+        sys.dont_write_bytecode = kept
+    return module
+
+
+def _arrays(values: Any) -> Iterator[Array]:
+    for value in values:
+        if isinstance(value, np.ndarray):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _arrays(value)
+
+
+# What np.empty leaves in an entry of an object array that is never assigned.
+_unassigned = np.frompyfunc(lambda entry: entry is None, 1, 1)

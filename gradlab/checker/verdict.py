@@ -1,0 +1,127 @@
+"""Three verdicts, entry by entry, from values and derived bounds. "Cannot tell" is never a pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from gradlab.arithmetic import midpoints, overlaps, relative_radius
+
+Array = np.ndarray[Any, Any]
+
+# An entry is resolved when what the bounds leave open is under this part of it: a mistake that changes it by more
+# would have been seen. Balls are refined until they are far narrower.
+RESOLUTION = 2.0**-10
+BALL_RESOLUTION = 2.0**-33
+
+
+class Verdict(StrEnum):
+    """What can be said: they agree, they disagree, or the evidence does not tell."""
+
+    AGREE = "agree"
+    DISAGREE = "disagree"
+    CANNOT_TELL = "cannot tell"
+
+    @classmethod
+    def worst(cls, verdicts: Any) -> Verdict:
+        """Of several: one that disagrees decides; otherwise one that cannot tell does; of none, nothing is known."""
+        present = set(verdicts)
+        return next((v for v in (cls.DISAGREE, cls.CANNOT_TELL, cls.AGREE) if v in present), cls.CANNOT_TELL)
+
+    @property
+    def exit_status(self) -> int:
+        return {Verdict.AGREE: 0, Verdict.DISAGREE: 1, Verdict.CANNOT_TELL: 3}[self]
+
+
+@dataclass
+class Judged:
+    """The verdict on every entry of one quantity by one oracle; arrays of the quantity's shape.
+
+    distance: |value - oracle's value|; allowed: the two bounds together; scale: the larger of the two magnitudes.
+    """
+
+    agree: Array
+    disagree: Array
+    distance: Array
+    allowed: Array
+    scale: Array
+
+    @property
+    def undecided(self) -> Array:
+        return ~(self.agree | self.disagree)
+
+    def tally(self) -> Tally:
+        decided = self.agree | self.disagree
+        with np.errstate(invalid="ignore", divide="ignore"):
+            in_bounds = np.where(self.distance > 0, self.distance / self.allowed, 0.0)
+            ulps = np.where(self.distance > 0, self.distance / np.spacing(self.scale), 0.0)
+        return Tally(
+            int(self.agree.sum()),
+            int(self.disagree.sum()),
+            int(self.undecided.sum()),
+            int((self.agree & (self.scale > 0)).sum()),
+            _largest(in_bounds[decided]),
+            _largest(ulps[decided]),
+        )
+
+
+def _largest(values: Array) -> float:
+    return float(np.nan_to_num(values, nan=np.inf, posinf=np.inf).max(initial=0.0))
+
+
+@dataclass
+class Tally:
+    """How many entries agreed, disagreed, were undecided; `probed`: how many agreed that are not zero on both sides."""
+
+    agree: int = 0
+    disagree: int = 0
+    cannot_tell: int = 0
+    probed: int = 0
+    worst_in_bounds: float = 0.0
+    worst_ulps: float = 0.0
+
+    def add(self, other: Tally) -> None:
+        self.agree += other.agree
+        self.disagree += other.disagree
+        self.cannot_tell += other.cannot_tell
+        self.probed += other.probed
+        self.worst_in_bounds = max(self.worst_in_bounds, other.worst_in_bounds)
+        self.worst_ulps = max(self.worst_ulps, other.worst_ulps)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Zero equal to zero everywhere is no evidence: at least one entry that is not zero must agree."""
+        if self.disagree:
+            return Verdict.DISAGREE
+        return Verdict.AGREE if self.probed else Verdict.CANNOT_TELL
+
+
+def judge(value: Array, bound: Array, oracle: Array, oracle_bound: Array) -> Judged:
+    """Floats against floats: they disagree where they lie further apart than both bounds together allow.
+
+    They agree where they do not, and the bounds leave less than RESOLUTION of the entry open; where both bounds are
+    0, they agree where they are equal. A value that is not a number disagrees, unless its bound is infinite.
+    """
+    value, oracle = np.asarray(value, np.float64), np.asarray(oracle, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        allowed = bound + oracle_bound
+        distance = np.where(value == oracle, 0.0, np.abs(value - oracle))
+        scale = np.maximum(np.abs(value), np.abs(oracle))
+        disagree = ~((distance <= allowed) | np.isinf(allowed))
+        agree = ~disagree & (allowed <= RESOLUTION * scale) & np.isfinite(scale)
+    return Judged(agree, disagree, distance, allowed, scale)
+
+
+def judge_balls(value: Array, oracle: Array) -> Judged:
+    """Enclosures against enclosures: disjoint is proven wrong; overlapping and narrow agrees to that many digits."""
+    met = overlaps(value, oracle)
+    width, other_width = relative_radius(value), relative_radius(oracle)
+    agree = met & (np.maximum(width, other_width) <= BALL_RESOLUTION)
+    middle, other = midpoints(value), midpoints(oracle)
+    scale = np.maximum(np.abs(middle), np.abs(other))
+    with np.errstate(invalid="ignore"):
+        allowed = width * np.abs(middle) + other_width * np.abs(other)
+    return Judged(agree, ~met, np.abs(middle - other), allowed, scale)

@@ -1,0 +1,81 @@
+"""Calling somebody else's function: its time limited, its output caught, its exceptions turned into one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+
+class SubmissionError(Exception):
+    """Code that cannot be judged: one line that says what is wrong, where, and what would be right."""
+
+
+class _TimeUp(BaseException):
+    """Not an Exception, so that the code's own `except Exception` does not swallow it."""
+
+
+def watched(origin: str, name: str, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
+    """function(*args), with floating-point warnings off.
+
+    Args:
+        origin: the file that the function is from, for messages. name: what the function is called there.
+        seconds: the time limit.
+
+    Raises:
+        SubmissionError: the function raises, prints to standard output, or does not end in time.
+    """
+    output = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output), warnings.catch_warnings(), np.errstate(all="ignore"), _limit(seconds):
+            warnings.simplefilter("ignore")
+            result = function(*args)
+    except _TimeUp:
+        raise SubmissionError(f"{origin}: {name} did not end within {seconds:g} s") from None
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  (SystemExit too: whatever somebody's code raises is reported)
+        raise SubmissionError(f"{_where(origin, error)}: {name} raises {_what(error)}") from None
+    if output.getvalue():
+        line = output.getvalue().splitlines()[0][:60]
+        raise SubmissionError(f"{origin}: {name} prints to standard output ({line!r}); take the print out")
+    return result
+
+
+def _where(origin: str, error: BaseException) -> str:
+    """origin:line, the last line of that file which the error came through."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
+    return f"{origin}:{lines[-1]}" if lines else origin
+
+
+def _what(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextlib.contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Raise _TimeUp in the body after `seconds`; only the main thread can be interrupted so."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise _TimeUp
+
+    before = signal.signal(signal.SIGALRM, ring)
+    # Again and again, for a body that catches everything and goes on.
+    signal.setitimer(signal.ITIMER_REAL, seconds, seconds / 10)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,1 @@
+"""Networks written out by hand: forward and backward, NumPy alone, in any arithmetic."""
