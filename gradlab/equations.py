@@ -53,7 +53,7 @@ def equations(function: Callable[..., Any]) -> dict[str, Equation]:
     """
     lines, first = inspect.getsourcelines(function)
     tree = _definition(function)
-    if function.__closure__:
+    if inspect.unwrap(function).__closure__:
         raise EquationError(f"{function.__module__}.{function.__name__} has free variables: it cannot be compiled anew")
     ends: dict[int | None, list[ast.stmt]] = defaultdict(list)
     for statement in ast.walk(tree):
@@ -183,7 +183,7 @@ def _expression(function: Callable[..., Any], label: str, text: str) -> ast.expr
         raise EquationError(f"{label}: {text!r} is no expression: {error.msg}, column {error.offset}") from None
     names = [node for node in ast.walk(value) if isinstance(node, ast.Name)]
     bound = {node.id for node in names if isinstance(node.ctx, ast.Store)} | _locals(function)
-    scope = bound | function.__globals__.keys() | vars(builtins).keys()
+    scope = bound | inspect.unwrap(function).__globals__.keys() | vars(builtins).keys()
     unknown = sorted({node.id for node in names} - scope)
     if unknown:
         raise EquationError(f"{label}: {text!r} uses {', '.join(unknown)}, which {function.__name__} does not know")
@@ -228,6 +228,6 @@ def _rewritten(function: Callable[..., Any], edit: Edit, arguments: tuple[str, .
     module = ast.fix_missing_locations(ast.Module([tree], []))
     flags = __future__.annotations.compiler_flag
     code = compile(module, inspect.getsourcefile(function) or "<equations>", "exec", flags=flags, dont_inherit=True)
-    namespace = dict(function.__globals__)
+    namespace = dict(inspect.unwrap(function).__globals__)
     exec(code, namespace)
     return namespace[function.__name__]

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -24,14 +26,16 @@ class ProblemError(ValueError):
     """An array that no network can be run on: the message names it, what it is and what it should be."""
 
 
-def axes(record: type[Any]) -> dict[str, tuple[str, ...]]:
+@cache
+def axes(record: type[Any]) -> Mapping[str, tuple[str, ...]]:
     """The axis letters of each field of a NamedTuple annotated with shapes: {"W_input": ("I", "H")}."""
     hints = get_type_hints(record, include_extras=True)
-    return {
+    found = {
         name: tuple(get_args(hint)[1].split())
         for name, hint in hints.items()
         if hasattr(hint, "__metadata__") and get_origin(hint) is not None
     }
+    return MappingProxyType(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,7 @@ class Problem:
         """Every array by its name: x, the params, the states, y."""
         return {"x": self.x} | self.params._asdict() | self.state._asdict() | {"y": self.y}
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """The length of each axis by its letter: {"T": 8, "B": 1, "I": 2, "H": 16, "O": 1}."""
         named = {"x": ("T", "B", "I")} | axes(type(self.params)) | axes(type(self.state)) | {"y": ("T", "B", "O")}

@@ -287,8 +287,13 @@ def values(array: Any) -> np.ndarray:
 
 
 def bounds(array: Any) -> np.ndarray:
-    """Bounds on |F - X|, and on |v - X|; inf where unresolved."""
-    return elementwise(lambda x: inf if math.isnan(_number(x).v) else _number(x).e, array, dtype=float)
+    """Bounds on |F - X|, and on |v - X|; inf where unresolved or infinite."""
+
+    def bound(x: Any) -> float:
+        x = _number(x)
+        return x.e if math.isfinite(x.v) else inf
+
+    return elementwise(bound, array, dtype=float)
 
 
 def _number(x: Any) -> Rounded:

@@ -30,7 +30,7 @@ def multiply(inputs: Array, weights: Array) -> Array:
 
 
 def multiply_backward(delta: Array, inputs: Array, weights: Array) -> tuple[Array, Array]:
-    """delta (..., H) of the product with one matrix -> delta of inputs (..., I), and of weights (I, H) over all rows."""
+    """delta (..., H) of a product with one matrix -> delta of inputs (..., I) and of weights (I, H), over all rows."""
     delta_inputs  = multiply(delta, weights.T)                                 # gates.delta_inputs
     delta_weights = rows(inputs).T @ rows(delta)                               # gates.delta_weights
     return delta_inputs, delta_weights
@@ -46,14 +46,20 @@ def add_backward(delta: Array) -> tuple[Array, Array]:
     return delta, delta
 
 
-@np.errstate(over="ignore", under="ignore", invalid="ignore")
-def sigmoid(z: Array) -> Array:
-    """σ(z) = 1 / (1 + e⁻ᶻ), elementwise, with full relative accuracy in both tails.
+# Where e⁻ᶻ overflows (z < -709 in float64) the quotient below is 0, which is σ(z) to within the smallest normal number;
+# for a complex z it is NaN. Neither is worth a warning.
+saturating = np.errstate(over="ignore", under="ignore", invalid="ignore")
 
-    Where e⁻ᶻ overflows (z < -709 in float64) the quotient is 0, which is σ(z) to within the smallest normal number;
-    for a complex z it is NaN there.
-    """
+
+def sigmoid_within(z: Array) -> Array:
+    """σ(z) = 1 / (1 + e⁻ᶻ), elementwise, with full relative accuracy in both tails; for use in `saturating` functions."""
     return 1 / (1 + np.exp(-z))
+
+
+@saturating
+def sigmoid(z: Array) -> Array:
+    """σ(z), elementwise, on its own."""
+    return sigmoid_within(z)
 
 
 def sigmoid_backward(delta: Array, a: Array) -> Array:

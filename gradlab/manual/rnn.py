@@ -19,7 +19,8 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from gradlab.manual.gates import multiply, rows, sigmoid
+from gradlab.manual.gates import multiply, rows, saturating
+from gradlab.manual.gates import sigmoid_within as sigmoid
 
 Array = np.ndarray[Any, Any]
 
@@ -72,6 +73,7 @@ class Grads(NamedTuple):
     deltas: Deltas
 
 
+@saturating
 def forward(params: Params, x: Array, state: State) -> Trace:
     """Run the network over a sequence x (T, B, I) from the state before step 0.
 

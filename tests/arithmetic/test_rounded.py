@@ -152,7 +152,9 @@ OPERATIONS = {
     "large-power": lambda x, y: (x + y) ** 17,
     "negative-power": lambda x, y: (x - y) ** -3,
     "root": lambda x, y: abs(x * y) ** 0.5,
-    "real-power": lambda x, y: abs(x * y - x) ** 2.5 + abs(x + y) ** -0.7,
+    "real-power": lambda x, y: abs(x * y - x) ** 2.5,
+    "negative-real-power": lambda x, y: abs(x * y - x) ** -3.7,
+    "inexact-exponent": lambda x, y: abs(x) ** (8 * x * y),
     "both-inexact": lambda x, y: abs(x * y) ** (x + y),
     "of-a-constant": lambda x, y: 0.1 * x - y / 3 + 0.7,
     "abs-and-sign": lambda x, y: -abs(x - y) * (x * y),
@@ -240,6 +242,7 @@ def test_infinite_keeps_its_sign():
     assert values([INFINITE + 1, 1 + INFINITE, -INFINITE - 1]).tolist() == [math.inf, math.inf, -math.inf]
     assert values([1 / INFINITE, -3 / INFINITE, 0 / INFINITE, np.exp(-INFINITE)]).tolist() == [0, 0, 0, 0]
     assert values([np.tanh(INFINITE), np.tanh(-INFINITE)]).tolist() == [1, -1]
+    assert bounds(INFINITE) == math.inf
     assert INFINITE > 1e300
     with pytest.raises(Undecidable):
         bool(INFINITE > 1.7e308)
