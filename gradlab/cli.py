@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from gradlab.checker.check import Progress
+    from gradlab.problem import Problem
 
 app = typer.Typer(
     help="Is this hand-derived recurrent gradient right, and if not: which equation, at which time step, what mistake?",
@@ -28,6 +29,9 @@ BAD_INPUT = 2
 
 CellOption = Annotated[str, typer.Option(help="rnn, or all.", metavar="CELL")]
 SeedOption = Annotated[int, typer.Option(help="The same seed, the same problems.", min=0)]
+BitsOption = Annotated[int, typer.Option(help="Steps: the width of the binary addition.", min=1, max=62)]
+HiddenOption = Annotated[int, typer.Option(help="Hidden units.", min=1)]
+WeightsOption = Annotated[Path | None, typer.Option(help="Weights saved by train.", metavar="RUN.NPZ")]
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.", metavar="OUT")]
 
 
@@ -44,7 +48,7 @@ def check(
     seconds: Annotated[float, typer.Option(help="Time limit of one call of FILE.", min=0.001)] = 10.0,
     json: JsonOption = None,
 ) -> int:
-    """Hold a hand-written gradient against every oracle on generated problems."""
+    """Check a hand-written gradient against four oracles."""
     with _output(json) as write, _progress("checking") as progress:
         from gradlab.checker.check import check as run
 
@@ -57,34 +61,130 @@ def check(
 @app.command()
 def compare(
     cell: CellOption = "rnn",
-    bits: Annotated[int, typer.Option(help="Steps: the width of the binary addition.", min=1, max=62)] = 8,
-    hidden: Annotated[int, typer.Option(help="Hidden units.", min=1)] = 16,
+    bits: BitsOption = 8,
+    hidden: HiddenOption = 16,
     batch: Annotated[int, typer.Option(help="Additions at once.", min=1)] = 1,
     seed: SeedOption = 0,
-    weights: Annotated[Path | None, typer.Option(help="Weights saved by train.", metavar="RUN.NPZ")] = None,
+    weights: WeightsOption = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Also every value of every layer, step by step.")] = False,
     json: JsonOption = None,
 ) -> int:
-    """Show every quantity of one binary addition beside every oracle's, with the digits of agreement."""
+    """One addition: every quantity beside every oracle's."""
     with _output(json) as write:
-        import numpy as np
-
-        from gradlab.addition import data
         from gradlab.checker.check import compare as run
 
-        params = None if weights is None else _trained(weights, cell)
-        problem = data.problem(np.random.default_rng(seed), bits, hidden, cell, batch=batch, params=params)
-        comparison = run(cell, problem)
+        comparison = run(cell, _addition(cell, bits, hidden, batch, seed, weights))
+        if trace:
+            from gradlab.checker.render import trace as layers
+
+            print(layers(comparison))
         write(comparison)
     return comparison.verdict.exit_status
 
 
-def _trained(path: Path, cell: str) -> Any:
+@app.command()
+def train(
+    cell: Annotated[str | None, typer.Option(help="[default: rnn]", metavar="CELL")] = None,
+    bits: Annotated[int | None, typer.Option(help="Width of the sums. [default: 8]")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Hidden units. [default: 16]")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Steps at most. [default: 10000]")] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate. [default: 0.1]")] = None,
+    batch: Annotated[int | None, typer.Option(help="Pairs a step. [default: 1]")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed, the same run. [default: 0]")] = None,
+    init: Annotated[str | None, typer.Option(help="uniform or normal weights. [default: uniform]")] = None,
+    stop: Annotated[str | None, typer.Option(help="wide, exact or never: when to stop early. [default: wide]")] = None,
+    check_every: Annotated[int, typer.Option(help="Hold the live gradient against the oracles.", min=0)] = 0,
+    report_every: Annotated[int, typer.Option(help="Steps between printed reports.", min=1)] = 1000,
+    carry: Annotated[bool, typer.Option("--carry", help="Probe the hidden state for the carry bit.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Keep the run here.", metavar="RUN.NPZ")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run saved there.")] = False,
+    json: JsonOption = None,
+) -> int:
+    """Train a network to add, on the hand-written gradient."""
+    from gradlab.addition.session import Session
+
+    names = ("cell", "bits", "hidden", "epochs", "rate", "batch", "seed", "init", "stop")
+    given = {name: value for name, value in locals().items() if name in names and value is not None}
+    with _output(json) as write, _progress("training") as progress:
+        session = Session.begin(given, save, resume)
+        session.run(_live_check if check_every else None, check_every, report_every, progress, print)
+        if carry:
+            print(session.probed())
+        write(session)
+    return session.exit_status
+
+
+def _live_check(problem: Problem, cell: str) -> bool:
+    from gradlab.checker.check import compare as run
+    from gradlab.checker.verdict import Verdict
+
+    return run(cell, problem).verdict is not Verdict.DISAGREE
+
+
+@app.command()
+def add(
+    a: Annotated[str, typer.Argument(help="A whole number, or bits written 0b1011.")],
+    b: Annotated[str, typer.Argument(help="Another.")],
+    weights: Annotated[Path, typer.Option(help="A run saved by train.", metavar="RUN.NPZ")],
+) -> int:
+    """Let a trained network add two numbers, bit by bit."""
     from gradlab.addition.train import load
 
-    run = load(path)
-    if run.settings.cell != cell:
-        raise BadInput(f"{path} holds a trained {run.settings.cell}, not a {cell}: name it with --cell")
-    return run.params
+    total = load(weights).add(_whole(a), _whole(b))
+    print(total)
+    return 0 if total.right else 1
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise BadInput(f"{text!r} is no whole number: wanted digits, or bits written 0b1011") from None
+
+
+@app.command()
+def draw(
+    what: Annotated[str, typer.Argument(help="network, unrolled, addition or credit.")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help=".png, .svg or .gif", metavar="FILE")] = None,
+    cell: CellOption = "rnn",
+    bits: BitsOption = 8,
+    hidden: HiddenOption = 16,
+    seed: SeedOption = 0,
+    weights: WeightsOption = None,
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+) -> int:
+    """Draw a network, its unrolling, an addition, the credit."""
+    from gradlab import figures
+
+    if what not in ("network", "unrolled", "addition", "credit"):
+        raise BadInput(f"cannot draw {what!r}: wanted network, unrolled, addition or credit")
+    problem = _addition(cell, bits, hidden, 1, seed, weights)
+    if what == "addition":
+        from gradlab.addition.data import decode
+
+        a, b = (int(decode(problem.x[:, 0, i])) for i in (0, 1))
+        drawn = figures.addition(a, b, bits=bits, params=problem.params, cell=cell, theme=theme)
+    else:
+        drawn = getattr(figures, what)(problem, theme=theme)
+    path = figures.save(drawn, out or Path(f"{what}.{'gif' if what == 'addition' else 'png'}"))
+    print(path)
+    return 0
+
+
+def _addition(cell: str, bits: int, hidden: int, batch: int, seed: int, weights: Path | None) -> Problem:
+    """A random binary addition, on random weights or on trained ones."""
+    import numpy as np
+
+    from gradlab.addition import data
+    from gradlab.addition.train import load
+
+    params = None
+    if weights is not None:
+        run = load(weights)
+        if run.settings.cell != cell:
+            raise BadInput(f"{weights} holds a trained {run.settings.cell}, not a {cell}: name it with --cell")
+        params = run.params
+    return data.problem(np.random.default_rng(seed), bits, hidden, cell, batch=batch, params=params)
 
 
 @contextmanager
@@ -142,8 +242,11 @@ def _said(error: Exception) -> str | None:
         return " ".join(str(error.format_message()).split())
     if isinstance(error, KeyError):
         return str(error.args[0])
+    from gradlab.addition.data import AdditionError
+    from gradlab.addition.run_file import RunFileError
     from gradlab.checker.watch import SubmissionError
+    from gradlab.problem import ProblemError
 
-    if isinstance(error, BadInput | SubmissionError | ValueError | OSError):
+    if isinstance(error, BadInput | SubmissionError | ProblemError | AdditionError | RunFileError | OSError):
         return " ".join(str(error).split())
     return None

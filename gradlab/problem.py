@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from types import MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -26,16 +25,19 @@ class ProblemError(ValueError):
     """An array that no network can be run on: the message names it, what it is and what it should be."""
 
 
-@cache
-def axes(record: type[Any]) -> Mapping[str, tuple[str, ...]]:
+def axes(record: Any) -> dict[str, tuple[str, ...]]:
     """The axis letters of each field of a NamedTuple annotated with shapes: {"W_input": ("I", "H")}."""
+    return dict(_axes(record))
+
+
+@cache
+def _axes(record: Any) -> dict[str, tuple[str, ...]]:
     hints = get_type_hints(record, include_extras=True)
-    found = {
+    return {
         name: tuple(get_args(hint)[1].split())
         for name, hint in hints.items()
         if hasattr(hint, "__metadata__") and get_origin(hint) is not None
     }
-    return MappingProxyType(found)
 
 
 @dataclass(frozen=True, eq=False)

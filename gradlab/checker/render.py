@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -160,3 +161,17 @@ def _verdict(judged: Any, t: Any) -> Verdict:
     if any(one.disagree[t].any() for one in parts):
         return Verdict.DISAGREE
     return Verdict.AGREE if any(one.agree[t].all() for one in parts) else Verdict.CANNOT_TELL
+
+
+def trace(comparison: Comparison) -> str:
+    """Every value of every quantity that has a time axis, step by step: of the first sample of the batch."""
+    lines = []
+    for t in range(comparison.problem.sizes["T"]):
+        lines.append(f"step {t}")
+        given = {"x": comparison.problem.x, "y": comparison.problem.y}
+        for name, value in (given | comparison.values).items():
+            quantity = comparison.cell.quantities.get(name)
+            if quantity is None or quantity.axes[:2] == ("T", "B"):
+                row = " ".join(f"{number:10.6f}" for number in np.ravel(value[t, 0]))
+                lines.append(textwrap.fill(row, WIDTH, initial_indent=f"  {name:<16}", subsequent_indent=" " * 18))
+    return "\n".join(lines)

@@ -46,6 +46,16 @@ def add_backward(delta: Array) -> tuple[Array, Array]:
     return delta, delta
 
 
+def add_bias(z: Array, bias: Array) -> Array:
+    """Every row plus a bias: z (..., B, H), bias (H,). A stack of biases (K, H) adds to z (..., K, B, H) one by one."""
+    return z + bias[..., None, :]
+
+
+def add_bias_backward(delta: Array) -> tuple[Array, Array]:
+    """delta (..., H) of the sum -> delta of the rows, unchanged, and of the bias (H,), summed over the rows."""
+    return delta, rows(delta).sum(axis=0)
+
+
 # Where e⁻ᶻ overflows (z < -709 in float64) the quotient below is 0, which is σ(z) to within the smallest normal number;
 # for a complex z it is NaN. Neither is worth a warning.
 saturating = np.errstate(over="ignore", under="ignore", invalid="ignore")
@@ -53,7 +63,7 @@ saturating = np.errstate(over="ignore", under="ignore", invalid="ignore")
 
 def sigmoid_within(z: Array) -> Array:
     """σ(z) = 1 / (1 + e⁻ᶻ), elementwise, with full relative accuracy in both tails; for use in `saturating` functions."""
-    return 1 / (1 + np.exp(-z))
+    return np.reciprocal(1 + np.exp(-z))
 
 
 @saturating
@@ -65,6 +75,16 @@ def sigmoid(z: Array) -> Array:
 def sigmoid_backward(delta: Array, a: Array) -> Array:
     """σ′ taken at the *activation* a = σ(z): delta ⊙ a ⊙ (1 - a). At the pre-activation z it would be wrong."""
     return delta * a * (1 - a)
+
+
+def tanh(z: Array) -> Array:
+    """tanh(z), elementwise."""
+    return np.tanh(z)
+
+
+def tanh_backward(delta: Array, a: Array) -> Array:
+    """tanh′ taken at the *activation* a = tanh(z): delta ⊙ (1 - a²). At the pre-activation z it would be wrong."""
+    return delta * (1 - a**2)
 
 
 def rows(z: Array) -> Array:
