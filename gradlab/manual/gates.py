@@ -62,7 +62,7 @@ saturating = np.errstate(over="ignore", under="ignore", invalid="ignore")
 
 
 def sigmoid_within(z: Array) -> Array:
-    """σ(z) = 1 / (1 + e⁻ᶻ), elementwise, with full relative accuracy in both tails; for use in `saturating` functions."""
+    """σ(z) = 1 / (1 + e⁻ᶻ), elementwise, accurate in both tails; for use inside a `saturating` function."""
     return np.reciprocal(1 + np.exp(-z))
 
 

@@ -112,8 +112,8 @@ def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grad
 
     delta_output = (y_hat - y) * y_hat * (1 - y_hat)                           # rnn.delta_output
     delta_explicit = multiply(delta_output, W_output.T) * slope                # rnn.delta_explicit
-    delta_implicit = np.zeros_like(slope)
-    delta_hidden = np.zeros_like(slope, shape=(T + 1, *slope.shape[1:]))       # delta(T) = 0: no loss comes after
+    delta_implicit = np.zeros(slope.shape, slope.dtype)
+    delta_hidden = np.zeros((T + 1, *slope.shape[1:]), slope.dtype)            # delta(T) = 0: no loss comes after
     for t in reversed(range(T)):
         delta_implicit[t] = multiply(delta_hidden[t + 1], W_hidden.T) * slope[t]  # rnn.delta_implicit
         delta_hidden[t] = delta_explicit[t] + delta_implicit[t]                # rnn.delta_hidden
