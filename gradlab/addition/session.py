@@ -101,7 +101,7 @@ class Session:
 
     def __str__(self) -> str:
         run = self.training
-        lines = [f"{run.settings.cell}: {self.ended} after step {run.step}, {self.seconds:.1f} s"]
+        lines = [f"{run.settings.cell}: {self.ended}; {run.step} steps, {self.seconds:.1f} s"]
         if run.curve:
             point = run.curve[-1]
             lines.append(f"held-out pairs: {point.exact:.1%} of the sums exact, {point.bits:.2%} of the bits")
