@@ -1,7 +1,15 @@
 """The registry of cells: what there is to be checked in each, read off its hand-written module.
 
-A cell is what its module in `gradlab.manual` declares: the NamedTuples `Params`, `State`, `Trace`, `Deltas`
-annotated with shapes, and the labelled equations of `forward`, `loss` and `bptt`. Nothing else knows a cell by name.
+A cell is what its module in `gradlab.manual` declares: the NamedTuples `Params`, `State`, `Trace`, `Grads` and those
+in it, annotated with shapes and meanings, and the labelled equations of `forward`, `loss` and the function that gives
+the gradient, `bptt` or `rtrl`. Nothing else knows a cell by name.
+
+What a meaning may say, for an intermediate `net` and a weight `W`:
+
+    ∂L / ∂net(t)   ∂l(t) / ∂net(t)   ∂l(k>t) / ∂net(t)     of all losses, of step t's own, of all later ones
+    ∂l(t) / ∂W                                             of each step's loss
+    ∂net(t) / ∂W                                           of an intermediate, through all uses of the weight up to t
+    ∂net(t) / ∂W(t)                                        through its use at step t alone, the state before step t held
 """
 
 from __future__ import annotations
@@ -16,30 +24,57 @@ from typing import Any, NamedTuple, get_type_hints
 from gradlab.equations import equations
 from gradlab.problem import Inputs, axes
 
-CELLS = {"rnn": "gradlab.manual.rnn"}
+CELLS = {
+    "rnn": "gradlab.manual.rnn",
+    "rtrl": "gradlab.manual.rtrl",
+    "lstm": "gradlab.manual.lstm",
+    "gru": "gradlab.manual.gru",
+}
 
-_MEANING = re.compile(r"∂(L|l\(t\)|l\(k>t\)) / ∂(\w+)\(t\)")
+_MEANING = re.compile(r"∂(L|l\(t\)|l\(k>t\)|(\w+)\(t\)) / ∂(\w+)(\(t\))?")
 LOSSES = {"L": "all", "l(t)": "own", "l(k>t)": "later"}
+GRADIENTS = ("bptt", "rtrl")
+Axes = dict[str, tuple[str, ...]]
+
+
+class UnknownName(KeyError):
+    """No cell or oracle has that name; the message lists those there are."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Code(NamedTuple):
-    """The three functions under test. `origin` is where people find them: a module's name or a file's path."""
+    """The three functions under test. `origin` is where people find them: a module's name or a file's path.
+
+    gradient: `bptt`, or what a cell has in its place (`rtrl`).
+    """
 
     forward: Callable[..., Any]
     loss: Callable[..., Any]
-    bptt: Callable[..., Any]
+    gradient: Callable[..., Any]
     origin: str
 
     @classmethod
-    def of(cls, module: Any, origin: str) -> Code:
-        return cls(module.forward, module.loss, module.bptt, origin)
+    def of(cls, module: Any, origin: str, gradient: str = "") -> Code:
+        """The functions of a module; `gradient` names the third, by default the first of GRADIENTS that it has."""
+        found = gradient or next((name for name in GRADIENTS if hasattr(module, name)), GRADIENTS[0])
+        return cls(module.forward, module.loss, getattr(module, found), origin)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the three functions are called."""
+        return tuple(function.__name__ for function in self[:3])
 
 
 class Quantity(NamedTuple):
     """One thing that a cell computes and an oracle can vouch for; `name` is its label without the cell.
 
-    kind: "trace" (an intermediate), "loss", "delta" or "grad".
-    by: the intermediate (delta) or array (grad) that is differentiated by; losses: "all", "own" (of step t) or "later".
+    kind: "trace" (an intermediate), "loss", "grad", or the field of `Grads` that holds it, in the singular: "delta".
+    by: the intermediate or array that is differentiated by.
+    losses: which are differentiated: "all", "own" (of step t), "later", or "each" (of every step, by a weight).
+    of: the intermediate that is differentiated, or "" for losses.
+    uses: through which uses of the weight: "all", or "own" (at step t alone).
     """
 
     name: str
@@ -48,6 +83,8 @@ class Quantity(NamedTuple):
     axes: tuple[str, ...]
     by: str = ""
     losses: str = "all"
+    of: str = ""
+    uses: str = "all"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +99,7 @@ class Cell:
     @property
     def equations(self) -> dict[str, Any]:
         """The labelled equations of forward, loss and bptt by label, in the order of the derivation."""
-        return {k: v for f in (self.code.forward, self.code.loss, self.code.bptt) for k, v in equations(f).items()}
+        return {k: v for f in self.code[:3] for k, v in equations(f).items()}
 
     def of_kind(self, kind: str) -> list[Quantity]:
         return [quantity for quantity in self.quantities.values() if quantity.kind == kind]
@@ -79,20 +116,41 @@ class Cell:
         """The intermediates that some delta is the derivative by."""
         return tuple(dict.fromkeys(quantity.by for quantity in self.of_kind("delta")))
 
+    @property
+    def sensitivities(self) -> dict[tuple[str, str], list[Quantity]]:
+        """The derivatives of intermediates by weights: {(of, uses): quantities}."""
+        found: dict[tuple[str, str], list[Quantity]] = {}
+        for quantity in self.quantities.values():
+            if quantity.of:
+                found.setdefault((quantity.of, quantity.uses), []).append(quantity)
+        return found
+
+    @property
+    def step_grads(self) -> list[Quantity]:
+        """The derivatives of each step's loss by a weight."""
+        return [quantity for quantity in self.quantities.values() if quantity.losses == "each"]
+
+    @property
+    def continues(self) -> dict[str, str]:
+        """The intermediate that each state goes on as from step to step, where State says so: "a_hidden(-1)"."""
+        hints = get_type_hints(self.module.State, include_extras=True)
+        said = {name: hint.__metadata__[1] for name, hint in hints.items() if len(hint.__metadata__) > 1}
+        return {name: meaning.removesuffix("(-1)") for name, meaning in said.items()}
+
 
 @cache
 def cell(name: str) -> Cell:
     """The registered cell of that name.
 
     Raises:
-        KeyError: no such cell; the message lists those there are.
+        UnknownName: no such cell; the message lists those there are.
     """
     if name not in CELLS:
-        raise KeyError(f"no cell is called {name!r}; there are {', '.join(CELLS)}")
+        raise UnknownName(f"no cell is called {name!r}; there are {', '.join(CELLS)}")
     module = importlib.import_module(CELLS[name])
     code = Code.of(module, CELLS[name])
     declared = {quantity.name: quantity for quantity in _declared(name, module)}
-    labels = [label for f in (code.forward, code.loss, code.bptt) for label in equations(f)]
+    labels = [label for f in (code.forward, code.loss, code.gradient) for label in equations(f)]
     names = [label.partition(".")[2] for label in labels]
     if sorted(names) != sorted(declared):
         raise TypeError(f"{CELLS[name]}: the labels {sorted(set(names) ^ set(declared))} do not match its NamedTuples")
@@ -106,15 +164,41 @@ def _declared(cell_name: str, module: Any) -> Iterator[Quantity]:
     for name, letters in axes(module.Trace).items():
         yield quantity(name, "trace", letters)
     yield quantity("loss", "loss", ("T",))
-    meanings = get_type_hints(module.Deltas, include_extras=True)
-    for name, letters in axes(module.Deltas).items():
-        meaning = meanings[name].__metadata__[1]
-        match = _MEANING.fullmatch(meaning)
-        if match is None:
-            raise TypeError(f"{module.__name__}.Deltas.{name}: cannot read the meaning {meaning!r}")
-        yield quantity(f"delta_{name}", "delta", letters, match[2], LOSSES[match[1]])
-    for name, letters in ({"x": ("T", "B", "I")} | axes(module.Params) | axes(module.State)).items():
-        yield quantity(f"grad_{name}", "grad", letters, name)
+    kinds = {field: kind for kind, field in records(module).items()}
+    for field, record in get_type_hints(module.Grads, vars(module)).items():
+        if field in kinds:
+            meanings = get_type_hints(record, include_extras=True)
+            for name, letters in axes(record).items():
+                meant = _meant(module, f"{record.__name__}.{name}", meanings[name].__metadata__[1])
+                yield quantity(f"{kinds[field]}_{name}", kinds[field], letters, *meant)
+    given: dict[str, Axes] = {"x": {"x": ("T", "B", "I")}, "params": axes(module.Params), "state": axes(module.State)}
+    for field in given.keys() & set(module.Grads._fields):
+        for name, letters in given[field].items():
+            yield quantity(f"grad_{name}", "grad", letters, name)
+
+
+def records(module: Any) -> dict[str, str]:
+    """The fields of a module's `Grads` that hold records of their own, by the kind of quantity in them."""
+    others = (field for field in module.Grads._fields if field not in ("params", "x", "state"))
+    return {field.removesuffix("s"): field for field in others}
+
+
+def _meant(module: Any, where: str, meaning: str) -> tuple[str, str, str, str]:
+    """(by, losses, of, uses) of what a meaning says.
+
+    Raises:
+        TypeError: it cannot be read.
+    """
+    match = _MEANING.fullmatch(meaning)
+    whole, of, by, timed = (part or "" for part in match.groups()) if match else [""] * 4
+    weight, losses = by in module.Params._fields, LOSSES.get(whole, "")
+    if losses and timed and not weight:
+        return by, losses, "", "all"
+    if losses == "own" and weight and not timed:
+        return by, "each", "", "all"
+    if of in module.Trace._fields and weight:
+        return by, "", of, "own" if timed else "all"
+    raise TypeError(f"{module.__name__}.{where}: cannot read the meaning {meaning!r}")
 
 
 def run(cell: Cell, inputs: Inputs) -> dict[str, Any]:
@@ -122,21 +206,23 @@ def run(cell: Cell, inputs: Inputs) -> dict[str, Any]:
     params, x, y, state = inputs
     trace = cell.code.forward(params, x, state)
     loss = cell.code.loss(trace.y_hat, y)
-    return named(cell, trace, loss, cell.code.bptt(params, x, y, state, trace))
+    return named(cell, trace, loss, cell.code.gradient(params, x, y, state, trace))
 
 
 def named(cell: Cell, trace: Any, loss: Any, grads: Any) -> dict[str, Any]:
     """The quantities in what the three functions returned, by their names, in the order of the derivation."""
-    records = {"trace": (trace, ""), "loss": (loss, ""), "delta": (grads.deltas, "delta_")}
+    fields = records(cell.module)
     found = {}
     for quantity in cell.quantities.values():
         if quantity.kind == "loss":
             found[quantity.name] = loss.per_step
+        elif quantity.kind == "trace":
+            found[quantity.name] = getattr(trace, quantity.name)
         elif quantity.kind == "grad":
             found[quantity.name] = getattr(grad_record(cell, grads, quantity.by), quantity.by)
         else:
-            record, prefix = records[quantity.kind]
-            found[quantity.name] = getattr(record, quantity.name.removeprefix(prefix))
+            record = getattr(grads, fields[quantity.kind])
+            found[quantity.name] = getattr(record, quantity.name.removeprefix(f"{quantity.kind}_"))
     return found
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 
 BAD_INPUT = 2
+INTERRUPTED = 130
 
 CellOption = Annotated[str, typer.Option(help="rnn, or all.", metavar="CELL")]
 SeedOption = Annotated[int, typer.Option(help="The same seed, the same problems.", min=0)]
@@ -41,7 +43,7 @@ class BadInput(Exception):
 
 @app.command()
 def check(
-    file: Annotated[Path | None, typer.Argument(help="Your own forward, loss and bptt; without it, gradlab's.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="Your forward, loss, bptt (rtrl); by default gradlab's.")] = None,
     cell: CellOption = "",
     examples: Annotated[int, typer.Option(help="How many problems to generate.", min=1)] = 100,
     seed: SeedOption = 0,
@@ -222,17 +224,24 @@ def _progress(what: str) -> Iterator[Progress | None]:
 
 def main() -> None:
     """The console script `gradlab`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode gets question marks, not a traceback
     try:
         status = app(standalone_mode=False)
     except KeyboardInterrupt:
-        print("gradlab: interrupted", file=sys.stderr)
-        status = 130
+        status = INTERRUPTED
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())  # type: ignore[attr-defined]
+            sys.exit(BAD_INPUT)
         line = _said(error)
         if line is None:
             raise
         print(f"gradlab: {line}", file=sys.stderr)
         status = BAD_INPUT
+    if status == INTERRUPTED:
+        print("gradlab: interrupted", file=sys.stderr)
     sys.exit(status or 0)
 
 
@@ -240,13 +249,14 @@ def _said(error: Exception) -> str | None:
     """The one line that tells a user of a mistake of theirs; None for a defect of ours, which keeps its traceback."""
     if hasattr(error, "format_message"):  # the usage errors of the command-line library
         return " ".join(str(error.format_message()).split())
-    if isinstance(error, KeyError):
-        return str(error.args[0])
     from gradlab.addition.data import AdditionError
     from gradlab.addition.run_file import RunFileError
+    from gradlab.cells import UnknownName
     from gradlab.checker.watch import SubmissionError
     from gradlab.problem import ProblemError
 
-    if isinstance(error, BadInput | SubmissionError | ProblemError | AdditionError | RunFileError | OSError):
+    if isinstance(
+        error, BadInput | UnknownName | SubmissionError | ProblemError | AdditionError | RunFileError | OSError
+    ):
         return " ".join(str(error).split())
     return None

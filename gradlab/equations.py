@@ -69,7 +69,8 @@ def equations(function: Callable[..., Any]) -> dict[str, Equation]:
             why = "stands twice" if label in found else "does not end one assignment to one target"
             raise EquationError(f"{function.__module__}.{function.__name__}, line {first + number - 1}: {label} {why}")
         variable = next(name.id for name in ast.walk(target) if isinstance(name, ast.Name))
-        found[label] = Equation(label, variable, first + number - 1, line[: match.start()].strip())
+        text = " ".join(part.strip() for part in [*lines[target.lineno - 1 : number - 1], line[: match.start()]])
+        found[label] = Equation(label, variable, first + number - 1, text)
     return found
 
 

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+NAME_MAX = 255  # bytes, on every file system in common use
+
 
 class FileError(OSError):
     """A place that cannot be written to, said before any work is done."""
@@ -19,13 +21,17 @@ def check_writable(path: Path) -> None:
     Raises:
         FileError: with the reason.
     """
-    folder = path.parent
+    folder = path.resolve().parent
     if path.is_dir():
         raise FileError(f"{path}: is a folder, wanted a file to write")
+    if path.exists() and not path.is_file():
+        raise FileError(f"{path}: is no regular file, and is not replaced by one")
     if not folder.is_dir():
         raise FileError(f"{path}: there is no folder {folder}")
     if not os.access(folder, os.W_OK):
         raise FileError(f"{path}: the folder {folder} cannot be written to")
+    if len(os.fsencode(path.name)) > NAME_MAX:
+        raise FileError(f"{path}: the name is longer than {NAME_MAX} bytes")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -34,8 +40,10 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         FileError: it cannot be written; the old content is still there.
     """
+    check_writable(path)
+    path = path.resolve()  # a link stays a link: what it leads to is replaced
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".gradlab.")
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
     try:

@@ -35,6 +35,7 @@ RNN = {
     "grad_x": "T B I",
     "grad_a_initial": "B H",
 }
+BY = ("T", "B", "I", "H", "H")
 
 
 def _problem() -> Problem:
@@ -65,7 +66,8 @@ def test_a_cell_s_code_comes_from_its_module(name: str) -> None:
     registered = cell(name)
     module = importlib.import_module(cells.CELLS[name])
     assert registered.module is module
-    assert registered.code == Code(module.forward, module.loss, module.bptt, cells.CELLS[name])
+    gradient = module.rtrl if name == "rtrl" else module.bptt
+    assert registered.code == Code(module.forward, module.loss, gradient, cells.CELLS[name])
     assert cell(name) is registered
 
 
@@ -84,11 +86,21 @@ def test_the_quantities_of_the_rnn() -> None:
         Quantity("delta_hidden", "rnn.delta_hidden", "delta", ("T", "B", "H"), "net_hidden", "all"),
         Quantity("grad_W_hidden", "rnn.grad_W_hidden", "grad", ("H", "H"), "W_hidden", "all"),
         Quantity("grad_x", "rnn.grad_x", "grad", ("T", "B", "I"), "x", "all"),
+        Quantity("immediate_W_input", "rtrl.immediate_W_input", "immediate", BY, "W_input", "", "net_hidden", "own"),
+        Quantity("net_by_W_input", "rtrl.net_by_W_input", "net_by", BY, "W_input", "", "net_hidden", "all"),
+        Quantity("a_by_W_input", "rtrl.a_by_W_input", "a_by", BY, "W_input", "", "a_hidden", "all"),
+        Quantity("step_grad_W_output", "rtrl.step_grad_W_output", "step_grad", ("T", "H", "O"), "W_output", "each"),
     ],
     ids=lambda quantity: quantity.name,
 )
 def test_what_a_quantity_means(quantity: Quantity) -> None:
-    assert cell("rnn").quantities[quantity.name] == quantity
+    assert cell(quantity.label.partition(".")[0]).quantities[quantity.name] == quantity
+
+
+def test_a_cell_declares_only_the_gradients_that_it_has() -> None:
+    assert [q.by for q in cell("rtrl").of_kind("grad")] == ["W_input", "W_hidden", "W_output"]
+    assert not cell("rnn").sensitivities and not cell("rnn").step_grads
+    assert list(cell("rtrl").sensitivities) == [("net_hidden", "own"), ("net_hidden", "all"), ("a_hidden", "all")]
 
 
 def test_quantities_of_a_kind_and_nudges() -> None:
@@ -131,6 +143,20 @@ def test_an_unknown_cell_is_refused_with_those_there_are() -> None:
 
 class _Deltas(NamedTuple):
     output: Annotated[Array, "T B O", "∂E / ∂net_output(t)"]
+
+
+@pytest.mark.parametrize(
+    "meaning",
+    ["∂L / ∂W_output", "∂l(k>t) / ∂W_output", "∂l(t) / ∂W_output(t)", "∂a_hidden(t) / ∂x", "∂b(t) / ∂W_output", "∂L"],
+)
+def test_a_meaning_that_no_oracle_has_is_refused(meaning: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Wrong(NamedTuple):
+        output: Any
+
+    Wrong.__annotations__ = {"output": Annotated[Array, "T B O", meaning]}
+    _module("no_oracle", monkeypatch, Deltas=Wrong)
+    with pytest.raises(TypeError, match=re.escape(f"output: cannot read the meaning {meaning!r}")):
+        cell("no_oracle")
 
 
 def _module(name: str, monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:

@@ -134,13 +134,13 @@ def look(run: Run, code: cells.Code | None = None) -> Progress:
 def _advance(run: Run, stop: int, code: cells.Code) -> None:
     """Train up to step `stop`."""
     settings, (step, params) = run.settings, run.at
-    forward, bptt, make, rate = code.forward, code.bptt, type(params)._make, settings.rate
+    forward, gradient, make, rate = code.forward, code.gradient, type(params)._make, settings.rate
     state = zero_state(settings.cell, network_sizes(settings.hidden, settings.batch))
     with np.errstate(over="ignore", invalid="ignore"):
         while step < stop:
             first, last = step % CHUNK, min(CHUNK, step % CHUNK + stop - step)
             for x, y in _steps(chunk_of_pairs(settings, step // CHUNK)[first:last], settings.bits):
-                grads = bptt(params, x, y, state, forward(params, x, state)).params
+                grads = gradient(params, x, y, state, forward(params, x, state)).params
                 params = make([weight - rate * grad for weight, grad in zip(params, grads, strict=True)])
                 step += 1
                 run.at = step, params

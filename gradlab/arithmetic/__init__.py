@@ -8,7 +8,7 @@ for.
 from typing import TYPE_CHECKING, Any
 
 from gradlab.arithmetic.rounded import Rounded, bounds, rounded, rounding, values
-from gradlab.arithmetic.scalar import Undecidable
+from gradlab.arithmetic.scalar import Scalar, Undecidable
 from gradlab.arithmetic.tape import Variable, gradient, jacobian, pullback, variables
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Ball",
     "Rounded",
+    "Scalar",
     "Undecidable",
     "Variable",
     "balls",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from gradlab import oracles as known
 from gradlab.addition import data as addition
 from gradlab.arithmetic import finite, midpoints, precision, radii
 from gradlab.cells import CELLS, Cell, Code, cell
-from gradlab.checker.locate import FirstWrong, first_wrong
+from gradlab.checker.locate import FirstWrong, first_wrong, total_is_wrong
 from gradlab.checker.report import CellReport, Comparison, Report
 from gradlab.checker.submission import Submission
 from gradlab.checker.verdict import Judged, Verdict, judge, judge_balls
@@ -30,6 +31,7 @@ Progress = Callable[[str, int, int], None]
 
 SHRINK_SECONDS = 20.0
 ADDITION_EVERY = 20
+LARGEST_QUANTITY = 1 << 13
 
 
 class Disagreement(Exception):
@@ -108,8 +110,10 @@ def _on_balls(
             disagree = formula.disagree | run.disagree
             if last:
                 disagree |= ~finite(found[name]) & finite(value)
+            if submission.cell.quantities[name].kind == "loss" and total_is_wrong(returned.loss.total, found[name]):
+                disagree = np.ones_like(disagree)
             judged[name] = Judged(formula.agree & ~disagree, disagree, run.distance, run.allowed, run.scale)
-        return judged, first_wrong(submission.cell, returned.inputs, returned.trace, returned.loss, returned.grads)
+        return judged, first_wrong(submission.cell, returned.inputs, returned.trace, returned.loss.total, found)
 
 
 def check(
@@ -137,14 +141,14 @@ def check(
 
     Raises:
         KeyError: no such cell.
-        ValueError: examples is less than 1, or one file is given for several cells.
-        SubmissionError: the code under test cannot be judged.
+        ValueError: examples is less than 1.
+        SubmissionError: the code under test cannot be judged, or is given for several cells.
     """
     if examples < 1:
         raise ValueError(f"examples = {examples}: at least 1 is needed")
     names = list(CELLS) if cell_name == "all" else [cell_name]
     if code is not None and len(names) > 1:
-        raise ValueError("one file holds one cell: name it instead of 'all'")
+        raise SubmissionError("one file holds one cell: name it with --cell")
     start = time.perf_counter()
     report = Report(examples, seed)
     for submission in [Submission(cell(name), code, seconds) for name in names]:
@@ -178,13 +182,15 @@ def _check(
         return comparison
 
     rng = np.random.default_rng(seed)
+    failed: Comparison | None = None
     for _ in range(additions):
-        if judged(_addition(submission.cell, rng, scales)).verdict is Verdict.DISAGREE:
+        comparison = judged(_addition(submission.cell, rng, scales))
+        if comparison.verdict is Verdict.DISAGREE:
+            failed = comparison
             break
     generated = problems(submission.cell.name, scales=scales, dtypes=("float64", "float32"))
     smallest = _generated(submission, judged, generated, examples, seed)
-    if smallest is not None:
-        report.counterexample = _compare(submission, smallest)
+    report.counterexample = failed if smallest is None else _compare(submission, smallest)
 
 
 def _generated(
@@ -244,7 +250,16 @@ def _size(problem: Problem) -> tuple[int, float]:
 
 
 def _addition(cell: Cell, rng: np.random.Generator, scales: Sequence[float]) -> Problem:
-    """One 8-bit addition, least significant bit first, with 16 hidden units and weights of one of the scales."""
-    drawn = addition.problem(rng, bits=8, hidden=16, cell=cell.name)
+    """One 8-bit addition, least significant bit first, with 16 hidden units and weights of one of the scales.
+
+    Fewer units where a cell carries so much (H³ numbers a step in forward mode) that one problem would take seconds.
+    """
+    sizes = {"T": 8, "B": 1, "I": 2, "O": 1}
+
+    def largest(hidden: int) -> int:
+        return max(math.prod(sizes.get(letter, hidden) for letter in q.axes) for q in cell.quantities.values())
+
+    hidden = next(h for h in range(16, 0, -1) if largest(h) <= LARGEST_QUANTITY or h == 1)
+    drawn = addition.problem(rng, bits=8, hidden=hidden, cell=cell.name)
     scale = rng.choice(scales)
     return replace(drawn, params=type(drawn.params)(*(scale * weight for weight in drawn.params)))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.arithmetic import finite, overlaps
-from gradlab.cells import Cell, named
+from gradlab.cells import Cell, records
 from gradlab.checker.verdict import judge_balls
 from gradlab.equations import forced
 from gradlab.problem import Inputs
@@ -42,13 +42,13 @@ class FirstWrong:
         return f"{self.label} is first wrong at {where}" + (f": {self.note}" if self.note else "")
 
 
-def first_wrong(cell: Cell, inputs: Inputs, trace: Any, loss: Any, grads: Any) -> FirstWrong | None:
+def first_wrong(cell: Cell, inputs: Inputs, trace: Any, total: Any, given: dict[str, Array]) -> FirstWrong | None:
     """The first wrong equation of what the code under test returned on balls; None where none is proven wrong.
 
     Args:
-        inputs: the problem's arrays as balls. trace, loss, grads: what forward, loss and bptt returned for them.
+        inputs: the problem's arrays as balls. trace, total: what forward returned for them, and the total loss.
+        given: every quantity by its name.
     """
-    given = named(cell, trace, loss, grads)
     local = _local(cell, inputs, trace, given)
     for name, wanted in local.items():
         wrong = judge_balls(given[name], wanted).disagree | (~finite(given[name]) & finite(wanted))
@@ -57,7 +57,15 @@ def first_wrong(cell: Cell, inputs: Inputs, trace: Any, loss: Any, grads: Any) -
             steps, note = _steps(cell, inputs, trace, given, name, wrong, wanted)
             label = cell.quantities[name].label
             return FirstWrong(label, steps, len(inputs.x), note, index, given[name][index], wanted[index])
+        if cell.quantities[name].kind == "loss" and total_is_wrong(total, given[name]):
+            steps, note = tuple(range(len(inputs.x))), "the total is not the sum of the steps' losses"
+            return FirstWrong(cell.quantities[name].label, steps, len(inputs.x), note, (), total, wanted.sum())
     return None
+
+
+def total_is_wrong(total: Any, per_step: Array) -> bool:
+    """Whether the loss that is reported is proven not to be the sum of the steps' losses."""
+    return not bool(overlaps(total, per_step.sum()).all())
 
 
 def _local(cell: Cell, inputs: Inputs, trace: Any, given: dict[str, Array]) -> dict[str, Array]:
@@ -69,7 +77,7 @@ def _local(cell: Cell, inputs: Inputs, trace: Any, given: dict[str, Array]) -> d
 
     found = forced(cell.code.forward, part("trace"), params, x, state)
     found |= forced(cell.code.loss, part("loss"), trace.y_hat, y)
-    return found | forced(cell.code.bptt, part("delta", "grad"), params, x, y, state, trace)
+    return found | forced(cell.code.gradient, part(*records(cell.module), "grad"), params, x, y, state, trace)
 
 
 def _steps(
@@ -81,6 +89,8 @@ def _steps(
     if "T" in cell.quantities[name].axes:
         axis = cell.quantities[name].axes.index("T")
         return tuple(t for t in every if wrong.take(t, axis=axis).any()), ""
+    if not finite(given[name]).all():
+        return every, ""
     terms = [_term(cell, inputs, trace, given, name, t) for t in every]
     for t, term in enumerate(terms):
         if not _nonzero(term).any():
@@ -96,9 +106,9 @@ def _steps(
 
 
 def _term(cell: Cell, inputs: Inputs, trace: Any, given: dict[str, Array], name: str, t: int) -> Array:
-    """Step t's term in a gradient that sums over time: the gradient is linear in the deltas, so all others are 0."""
+    """Step t's term in a gradient that sums over time: it is linear in derivatives of the loss, so all others are 0."""
     masked = dict(given)
-    for quantity in cell.of_kind("delta"):
+    for quantity in (*cell.of_kind("delta"), *cell.step_grads):
         kept = np.zeros_like(given[quantity.name])
         kept[t] = given[quantity.name][t]
         masked[quantity.name] = kept

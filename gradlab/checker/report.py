@@ -59,7 +59,9 @@ class Comparison(Shown):
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of all quantities; one that every oracle proves to be zero everywhere has nothing to probe."""
+        """The worst of all quantities; one that is proven to be zero everywhere has nothing to probe."""
+        if self.first_wrong is not None:
+            return Verdict.DISAGREE
         return Verdict.worst(self.verdict_of(name) for name in self.judged if not self._vacuous(name))
 
     @property
@@ -78,6 +80,8 @@ class Comparison(Shown):
         return _combined(judged.tally() for judged in self.judged[name].values())
 
     def _vacuous(self, name: str) -> bool:
+        if self.verdict_of(name) is not Verdict.CANNOT_TELL:
+            return False
         return any(bool((one.agree & (one.scale == 0)).all()) for one in self.judged[name].values())
 
     def to_json(self) -> dict[str, Any]:

@@ -6,21 +6,19 @@ import importlib.machinery
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
-from gradlab.arithmetic import balls, bounds, rounded, rounding
+from gradlab.arithmetic import Scalar, balls, bounds, rounded, rounding
 from gradlab.cells import Cell, Code, named
 from gradlab.checker.watch import SubmissionError, watched
 from gradlab.problem import Inputs, Problem
 
 Array = np.ndarray[Any, Any]
-
-FUNCTIONS = ("forward", "loss", "bptt")
 
 
 class Returned(NamedTuple):
@@ -48,7 +46,12 @@ class Submission:
     def __init__(self, cell: Cell, code: Code | str | Path | None = None, seconds: float = 10.0) -> None:
         self.cell = cell
         self.seconds = seconds
-        self.code = load(code, seconds) if isinstance(code, str | Path) else code or cell.code
+        self.code = load(code, seconds, cell.code.names) if isinstance(code, str | Path) else code or cell.code
+
+    @property
+    def _names(self) -> dict[str, str]:
+        """What people know the functions by: `gradient` as bptt or rtrl."""
+        return dict(zip(Code._fields, self.cell.code.names, strict=False))
 
     @property
     def origin(self) -> str:
@@ -63,7 +66,8 @@ class Submission:
         """The derived bound on what rounding in the problem's dtype may do to each quantity."""
         with rounding(problem.dtype):
             found = self._run(problem, problem.inputs(rounded), object).quantities
-            return {name: bounds(value) for name, value in found.items()}
+            with np.errstate(invalid="ignore"):
+                return {name: bounds(value) for name, value in found.items()}
 
     def balls(self, problem: Problem) -> Returned:
         """Everything on balls, at the precision in force."""
@@ -75,13 +79,14 @@ class Submission:
         if not hasattr(trace, "y_hat"):
             raise SubmissionError(f"{self.origin}: what forward returns has no field y_hat")
         loss = self._call("loss", trace.y_hat, y)
-        grads = self._call("bptt", params, x, y, state, trace)
+        grads = self._call("gradient", params, x, y, state, trace)
         return Returned(inputs, trace, loss, grads, self._quantities(problem, trace, loss, grads, dtype))
 
-    def _call(self, name: str, *args: Any) -> Any:
+    def _call(self, function: str, *args: Any) -> Any:
+        name = self._names[function]
         arrays = list(_arrays(args))
         before = [array.tobytes() for array in arrays]  # of an object array: which objects it holds
-        result = watched(self.origin, name, self.seconds, getattr(self.code, name), *args)
+        result = watched(self.origin, name, self.seconds, getattr(self.code, function), *args)
         if any(array.tobytes() != kept for array, kept in zip(arrays, before, strict=True)):
             raise SubmissionError(f"{self.origin}: {name} changes one of its inputs in place; copy it first")
         return result
@@ -92,7 +97,10 @@ class Submission:
         for name, value in named(self.cell, trace, loss, grads).items():
             quantity = self.cell.quantities[name]
             wanted = tuple(problem.sizes[letter] for letter in quantity.axes)
-            array = np.asarray(value)
+            try:
+                array = np.asarray(value)
+            except ValueError:
+                raise SubmissionError(f"{self.origin}: {quantity.label} is no array of one shape") from None
             if array.shape != wanted:
                 axes = f"({', '.join(quantity.axes)}) = {wanted}"
                 raise SubmissionError(f"{self.origin}: {quantity.label} has shape {array.shape}, wanted {axes}")
@@ -101,26 +109,36 @@ class Submission:
                     f"{self.origin}: {quantity.label} came back as {array.dtype} from {np.dtype(dtype)} inputs: "
                     "allocate with the inputs' dtype (np.empty_like)"
                 )
-            found[name] = np.where(_unassigned(array).astype(bool), np.nan, array) if dtype is object else array
+            found[name] = self._scalars(quantity.label, array) if dtype is object else array
         return found
+
+    def _scalars(self, label: str, array: Array) -> Array:
+        """An object array of numbers; an entry that was never assigned is not one of them, so it becomes NaN."""
+        for index, entry in np.ndenumerate(array):
+            if not isinstance(entry, Scalar | int | float | np.floating | np.integer | None):
+                what = type(entry).__name__
+                raise SubmissionError(f"{self.origin}: {label}{list(index)} is a {what}, wanted a number")
+        return np.where(_unassigned(array).astype(bool), np.nan, array)
 
     def _check_fields(self, trace: Any, loss: Any, grads: Any) -> None:
         module = self.cell.module
         wanted = [
             ("forward", trace, module.Trace, ""),
             ("loss", loss, module.Loss, ""),
-            ("bptt", grads, module.Grads, ""),
+            ("gradient", grads, module.Grads, ""),
         ]
-        for part, record in {"params": module.Params, "state": module.State, "deltas": module.Deltas}.items():
-            wanted.append(("bptt", getattr(grads, part, None), record, f"{part}."))
+        for part, record in get_type_hints(module.Grads).items():
+            if hasattr(record, "_fields"):
+                wanted.append(("gradient", getattr(grads, part, None), record, f"{part}."))
         for function, returned, record, prefix in wanted:
             for field in record._fields:
                 if not hasattr(returned, field):
-                    raise SubmissionError(f"{self.origin}: what {function} returns has no field {prefix}{field}")
+                    name = self._names[function]
+                    raise SubmissionError(f"{self.origin}: what {name} returns has no field {prefix}{field}")
 
 
-def load(path: str | Path, seconds: float = 10.0) -> Code:
-    """The functions forward, loss and bptt that a Python file defines.
+def load(path: str | Path, seconds: float = 10.0, names: Sequence[str] = ("forward", "loss", "bptt")) -> Code:
+    """The three functions of those names that a Python file defines.
 
     Raises:
         SubmissionError: the file is missing, does not parse, raises, prints or does not end within `seconds` when
@@ -134,16 +152,17 @@ def load(path: str | Path, seconds: float = 10.0) -> Code:
             warnings.simplefilter("ignore")
             compile(path.read_bytes(), str(path), "exec")
     except SyntaxError as error:
-        raise SubmissionError(f"{path}:{error.lineno}:{error.offset}: {error.msg}") from None
+        where = f"{path}:{error.lineno}:{error.offset}" if (error.lineno or 0) > 0 else str(path)
+        raise SubmissionError(f"{where}: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise SubmissionError(f"{path}: not Python that can be read: {error}") from None
     except OSError as error:
         raise SubmissionError(f"{path}: cannot be read: {error.strerror}") from None
     module = _imported(path, seconds)
-    for name in FUNCTIONS:
+    for name in names:
         if not callable(getattr(module, name, None)):
-            raise SubmissionError(f"{path}: defines no function {name}; wanted {', '.join(FUNCTIONS)}")
-    return Code.of(module, str(path))
+            raise SubmissionError(f"{path}: defines no function {name}; wanted {', '.join(names)}")
+    return Code.of(module, str(path), names[-1])
 
 
 def _imported(path: Path, seconds: float) -> ModuleType:
@@ -151,13 +170,16 @@ def _imported(path: Path, seconds: float) -> ModuleType:
     loader = importlib.machinery.SourceFileLoader(name, str(path))
     module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(path)))
     module.__file__ = str(path)
-    kept = sys.dont_write_bytecode
+    kept, folder = sys.dont_write_bytecode, str(path.resolve().parent)
     sys.dont_write_bytecode = True  # nothing is written beside somebody's file
     sys.modules[name] = module  # dataclasses and typing look a class's module up by name
+    sys.path.insert(0, folder)  # as when the file is run: it may import its neighbours
     try:
         watched(str(path), "importing it", seconds, loader.exec_module, module)
     finally:
         sys.dont_write_bytecode = kept
+        if folder in sys.path:
+            sys.path.remove(folder)
     return module
 
 

@@ -56,8 +56,8 @@ class Judged:
     def tally(self) -> Tally:
         decided = self.agree | self.disagree
         with np.errstate(invalid="ignore", divide="ignore"):
-            in_bounds = np.where(self.distance > 0, self.distance / self.allowed, 0.0)
-            ulps = np.where(self.distance > 0, self.distance / np.spacing(self.scale), 0.0)
+            in_bounds = np.where(self.distance == 0, 0.0, self.distance / self.allowed)
+            ulps = np.where(self.distance == 0, 0.0, self.distance / np.spacing(self.scale))
         return Tally(
             int(self.agree.sum()),
             int(self.disagree.sum()),
@@ -103,14 +103,14 @@ def judge(value: Array, bound: Array, oracle: Array, oracle_bound: Array) -> Jud
     """Floats against floats: they disagree where they lie further apart than both bounds together allow.
 
     They agree where they do not, and the bounds leave less than RESOLUTION of the entry open; where both bounds are
-    0, they agree where they are equal. A value that is not a number disagrees, unless its bound is infinite.
+    0, they agree where they are equal. A value that is not a number disagrees, unless it has no finite bound.
     """
     value, oracle = np.asarray(value, np.float64), np.asarray(oracle, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         allowed = bound + oracle_bound
         distance = np.where(value == oracle, 0.0, np.abs(value - oracle))
         scale = np.maximum(np.abs(value), np.abs(oracle))
-        disagree = ~((distance <= allowed) | np.isinf(allowed))
+        disagree = ~((distance <= allowed) | ~np.isfinite(allowed))
         agree = ~disagree & (allowed <= RESOLUTION * scale) & np.isfinite(scale)
     return Judged(agree, disagree, distance, allowed, scale)
 

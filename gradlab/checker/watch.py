@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import signal
 import threading
@@ -40,7 +41,7 @@ def watched(origin: str, name: str, seconds: float, function: Callable[..., Any]
             result = function(*args)
     except _TimeUp:
         raise SubmissionError(f"{origin}: {name} did not end within {seconds:g} s") from None
-    except (KeyboardInterrupt, GeneratorExit):
+    except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  (SystemExit too: whatever somebody's code raises is reported)
         raise SubmissionError(f"{_where(origin, error)}: {name} raises {_what(error)}") from None
@@ -57,7 +58,11 @@ def _where(origin: str, error: BaseException) -> str:
 
 
 def _what(error: BaseException) -> str:
+    if isinstance(error, SystemError) and error.__cause__ is not None:  # how NumPy passes on what an object raised
+        error = error.__cause__
     text = " ".join(str(error).split())
+    if "NoneType" in text:
+        text += " (an entry of an array that was never assigned?)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -74,8 +79,12 @@ def _limit(seconds: float) -> Iterator[None]:
     before = signal.signal(signal.SIGALRM, ring)
     # Again and again, for a body that catches everything and goes on.
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds / 10)
+    collecting = gc.isenabled()
+    gc.disable()  # an exception raised in the collector's own callbacks would only be printed
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if collecting:
+            gc.enable()

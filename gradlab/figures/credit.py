@@ -71,7 +71,7 @@ def credit_matrix(problem: Problem, *, cell: str | Cell | None = None, by: str |
     for k in range(len(x)):
         only_k = trace.y_hat.copy()
         only_k[k] = y[k]
-        grads = of.code.bptt(params, x, only_k, state, trace)
+        grads = of.code.gradient(params, x, only_k, state, trace)
         rows.append(named(of, trace, loss, grads)[quantity.name])
     return Credit(quantity.by, np.array(rows))
 

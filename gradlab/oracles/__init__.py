@@ -14,6 +14,8 @@ import importlib
 import pkgutil
 from types import ModuleType
 
+from gradlab.cells import UnknownName
+
 
 def names() -> list[str]:
     """The oracles there are, by name."""
@@ -25,8 +27,8 @@ def oracle(name: str) -> ModuleType:
     """The oracle of that name.
 
     Raises:
-        KeyError: no such oracle; the message lists those there are.
+        UnknownName: no such oracle; the message lists those there are.
     """
     if name not in names():
-        raise KeyError(f"no oracle is called {name!r}; there are {', '.join(names())}")
+        raise UnknownName(f"no oracle is called {name!r}; there are {', '.join(names())}")
     return importlib.import_module(f"{__name__}.{name}")

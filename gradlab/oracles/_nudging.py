@@ -1,4 +1,4 @@
-"""Losses at nudged points: every coordinate of one array in one batched forward of the cell's own NumPy code.
+"""The cell's own NumPy forward at nudged points: every coordinate of one array in one batched run.
 
     T steps   B batch   C coordinates   S sizes of nudge   N rows = S·C or S·C·B
 
@@ -59,6 +59,25 @@ def nudged_losses(cell: Cell, inputs: Inputs, name: str, shape: tuple[int, ...],
     return np.moveaxis(np.moveaxis(losses, -1, -2), 0, 1)
 
 
+def nudged_intermediate(cell: Cell, inputs: Inputs, of: str, weight: str, nudges: Sequence[Any]) -> Array:
+    """One intermediate of every step when one coordinate of a weight is nudged.
+
+    Returns:
+        (S, T, B, n, *shape of the weight), where the intermediate is (T, B, n).
+    """
+    T, B, _ = inputs.x.shape
+    shape = getattr(inputs.params, weight).shape
+    coordinates = int(np.prod(shape))
+    parts = []
+    for chunk in _chunks(coordinates * len(nudges), T, coordinates, B):
+        size, coordinate = np.divmod(chunk, coordinates)
+        given = _nudged_weight(inputs, weight, np.unravel_index(coordinate, shape), np.asarray(nudges)[size])
+        parts.append(getattr(cell.code.forward(given.params, given.x, given.state), of))
+    found = np.concatenate(parts, axis=1)
+    found = found.reshape(T, len(nudges), coordinates, B, -1)
+    return found.transpose(1, 0, 3, 4, 2).reshape(len(nudges), T, B, -1, *shape)
+
+
 def _chunks(rows: int, steps: int, per_row: int, batch: int) -> Iterator[Array]:
     size = max(1, CHUNK // (max(per_row, steps) * batch))
     for start in range(0, rows, size):
@@ -67,11 +86,16 @@ def _chunks(rows: int, steps: int, per_row: int, batch: int) -> Iterator[Array]:
 
 def _nudge_weight(cell: Cell, inputs: Inputs, name: str, at: tuple[Array, ...], step: Array) -> Array:
     """A stack of copies of one weight, one nudge in each -> losses (T, N)."""
+    return _losses(cell, _nudged_weight(inputs, name, at, step), {})
+
+
+def _nudged_weight(inputs: Inputs, name: str, at: tuple[Array, ...], step: Array) -> Inputs:
+    """A stack of copies of one weight, one nudge in each, for K = N networks at once."""
     N = len(step)
     weight = np.repeat(getattr(inputs.params, name)[None].astype(step.dtype), N, axis=0)
     weight[(np.arange(N), *at)] += step
     x = np.broadcast_to(inputs.x[:, None], (len(inputs.x), N, *inputs.x.shape[1:])).astype(step.dtype)
-    return _losses(cell, inputs._replace(x=x, y=inputs.y[:, None]).with_array(name, weight), {})
+    return inputs._replace(x=x, y=inputs.y[:, None]).with_array(name, weight)
 
 
 def _nudge_samples(cell: Cell, inputs: Inputs, name: str, at: tuple[Array, ...], step: Array) -> Array:

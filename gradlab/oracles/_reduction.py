@@ -18,12 +18,13 @@ def reduced(cell: Cell, name: str, jacobian: Array) -> dict[str, Array]:
         jacobian: (T, *shape): entry [k, i…] is ∂l(k) by entry i… of the array. For an intermediate, shape is (T, B, …).
 
     Returns:
-        The total over all losses for "all", that of step t's own loss for "own", that of all later ones for "later".
+        The total over all losses for "all", that of step t's own loss for "own", that of all later ones for "later",
+        and the Jacobian itself for "each".
     """
     k = np.arange(len(jacobian))
     found = {}
     for quantity in cell.quantities.values():
-        if quantity.by != name:
+        if quantity.by != name or quantity.of:
             continue
         if quantity.losses == "own":
             found[quantity.name] = jacobian[k, k]
@@ -32,6 +33,8 @@ def reduced(cell: Cell, name: str, jacobian: Array) -> dict[str, Array]:
             for t in k:
                 later[t] = jacobian[t + 1 :, t].sum(axis=0)
             found[quantity.name] = later
+        elif quantity.losses == "each":
+            found[quantity.name] = jacobian
         else:
             found[quantity.name] = jacobian.sum(axis=0)
     return found

@@ -14,6 +14,7 @@ One reverse pass over the tape with all partials taken absolutely gives both sum
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,9 +22,10 @@ import numpy as np
 
 from gradlab.arithmetic import Rounded, bounds, pullback, rounded
 from gradlab.arithmetic import rounding as rounding_in
-from gradlab.cells import Cell
+from gradlab.cells import Cell, Quantity
 from gradlab.oracles._reduction import reduced
-from gradlab.oracles._taped import taped
+from gradlab.oracles._sensitivity import of_steps, single_steps
+from gradlab.oracles._taped import Taped, taped
 from gradlab.problem import Problem
 
 Array = np.ndarray[Any, Any]
@@ -48,7 +50,8 @@ class Rounding(NamedTuple):
 def rounding(cell: Cell, problem: Problem) -> Rounding:
     """The bounds of one problem in float64; three oracles ask for the same."""
     with rounding_in(np.float64):
-        run = taped(cell, problem.inputs(rounded))
+        inputs = problem.inputs(rounded)
+        run = taped(cell, inputs)
         T, B, I = problem.x.shape
         n = sum(problem.sizes.values()) + T * B
         # A product rounds once, a complex one three times; a sum of n terms (2n complex) rounds once for each.
@@ -60,7 +63,11 @@ def rounding(cell: Cell, problem: Problem) -> Rounding:
         for name, sums in zip(run.wrt, found, strict=True):
             jacobian = np.moveaxis(np.array([_bound(s, T) for s in sums.flat]).reshape(*sums.shape, T), -1, 0)
             derivatives |= reduced(cell, name, jacobian)
-        values = {name: bounds(_values(array)) for name, array in run.trace.items()}
+        trace = {name: _values(array) for name, array in run.trace.items()}
+        for (of, uses), wanted in cell.sensitivities.items():
+            used = run if uses == "all" else taped(cell, single_steps(cell, inputs, trace))
+            derivatives |= {name: of_steps(bound, T) for name, bound in _sensitivities(used, of, wanted).items()}
+        values = {name: bounds(array) for name, array in trace.items()}
         losses = _values(run.losses)
         values["loss"] = bounds(losses.sum(axis=1))
         return Rounding(values, bounds(losses), derivatives)
@@ -87,9 +94,28 @@ class PathSum:
             size, slack = abs(closed.v) + closed.e, closed.e
         if size == 0:
             return PathSum(np.zeros_like(self.magnitude), np.zeros_like(self.error))
+        if not math.isfinite(size):  # nothing is known of this partial: 0 times it is 0, all else has no bound
+            unknown = np.where(self.magnitude > 0, np.inf, 0.0)
+            return PathSum(unknown, unknown)
         magnitude = size * self.magnitude
-        error = size * self.error + slack * self.magnitude + self.roundings * magnitude
+        with np.errstate(invalid="ignore", over="ignore"):
+            error = size * self.error + slack * self.magnitude + self.roundings * magnitude
+        error = np.where(np.isnan(error), np.inf, error)  # of an infinite magnitude nothing is known either
         return PathSum(magnitude, error + TINY * (self.magnitude > 0))
+
+
+def _sensitivities(run: Taped, of: str, wanted: list[Quantity]) -> dict[str, Array]:
+    """Bounds on the derivatives of an intermediate by weights, each of the intermediate's shape and the weight's."""
+    outputs = run.trace[of]
+    one, zero = np.eye(outputs.size), np.zeros(outputs.size)
+    sums = pullback(
+        list(outputs.flat), [PathSum(row, zero) for row in one], [run.wrt[quantity.by] for quantity in wanted]
+    )
+    found = {}
+    for quantity, by in zip(wanted, sums, strict=True):
+        entries = np.array([_bound(one, outputs.size) for one in by.flat])
+        found[quantity.name] = entries.T.reshape(*outputs.shape, *by.shape)
+    return found
 
 
 def _bound(path_sum: Any, T: int) -> Array:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from gradlab.cells import Cell
-from gradlab.oracles._nudging import differentiable, nudged_losses
+from gradlab.oracles._nudging import differentiable, nudged_intermediate, nudged_losses
 from gradlab.oracles._reduction import reduced
 from gradlab.oracles._rounding import rounding
+from gradlab.oracles._sensitivity import of_steps, single_steps
 from gradlab.oracles.evidence import Evidence
 from gradlab.problem import Problem
 
@@ -32,6 +33,11 @@ def evidence(cell: Cell, problem: Problem, bits: int = 53) -> Evidence:
         for name, shape in differentiable(cell, inputs).items():
             losses = nudged_losses(cell, inputs, name, shape, [1j * STEP])[0]
             values |= reduced(cell, name, losses.imag / STEP)
+        for (of, uses), wanted in cell.sensitivities.items():
+            used = inputs if uses == "all" else single_steps(cell, inputs)
+            for quantity in wanted:
+                moved = nudged_intermediate(cell, used, of, quantity.by, [1j * STEP])[0]
+                values[quantity.name] = of_steps(moved.imag / STEP, len(inputs.x))
     derived = rounding(cell, problem).derivatives
     # Where e⁻ᶻ overflows, complex division gives NaN: nothing is known there.
     bounds = {name: np.where(np.isfinite(value), derived[name], np.inf) for name, value in values.items()}

@@ -4,22 +4,24 @@ Of three steps h, h/2 and h/4 the extrapolation (Richardson, 1911) cancels the e
 
     rounding     the derived bound on the rounding of each loss, through the weights of the extrapolation: proven
     truncation   the difference of the two extrapolations of order h⁴, which is the error of the coarser one, and h⁴
-                 times the difference of the two finest quotients, in case that difference vanishes by accident: an
-                 estimate, not a proof
+                 times the difference of the two finest quotients, in case that difference vanishes by accident; where
+                 the quotients do not yet converge as h² does, all that they differ by: an estimate, not a proof
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from gradlab.cells import Cell
-from gradlab.oracles._nudging import differentiable, nudged_losses
+from gradlab.oracles._nudging import differentiable, nudged_intermediate, nudged_losses
 from gradlab.oracles._reduction import reduced
 from gradlab.oracles._rounding import rounding
+from gradlab.oracles._sensitivity import of_steps, single_steps
 from gradlab.oracles.evidence import Evidence
-from gradlab.problem import Problem
+from gradlab.problem import Inputs, Problem
 
 Array = np.ndarray[Any, Any]
 
@@ -36,16 +38,36 @@ def evidence(cell: Cell, problem: Problem, bits: int = 53) -> Evidence:
     values: dict[str, Array] = {}
     bounds: dict[str, Array] = {}
     for name, shape in differentiable(cell, inputs).items():
-        step = STEP / _stretch(cell, problem, name)
+        step = STEP / _stretch(problem, name)
         nudges = [sign * step / part for part in (1, 2, 4) for sign in (1, -1)]
         losses = nudged_losses(cell, inputs, name, shape, nudges)
         per_sample = name not in inputs.params._fields
-        each = noise if per_sample else noise.sum(axis=1, keepdims=True)
-        each = each.reshape(len(noise), *[1] * (len(shape) - 2), each.shape[1], 1)
+        each = noise[..., None] if per_sample else noise.sum(axis=1)
+        each = each.reshape(len(noise), *[1] * (losses.ndim - 1 - each.ndim), *each.shape[1:])
         slope, bound = extrapolated(losses, step, np.broadcast_to(each, losses.shape[1:]))
         values |= reduced(cell, name, slope)
         bounds |= reduced(cell, name, bound)
+    for name, slope, bound in _sensitivities(cell, problem, inputs):
+        values[name], bounds[name] = slope, bound
     return Evidence("finite_difference", values, bounds)
+
+
+def _sensitivities(cell: Cell, problem: Problem, inputs: Inputs) -> Iterator[tuple[str, Array, Array]]:
+    """(name, values, bounds) of every derivative of an intermediate by a weight.
+
+    An intermediate may be far smaller than what a nudge of h makes of it: its noise there is the noise at the point and
+    h times what rounding may do to the derivative, twice (1 + 20 + 64)/45 of whose bound come through.
+    """
+    noise = rounding(cell, problem)
+    for (of, uses), wanted in cell.sensitivities.items():
+        used = inputs if uses == "all" else single_steps(cell, inputs)
+        for quantity in wanted:
+            step = STEP / _stretch(problem, quantity.by)
+            nudges = [sign * step / part for part in (1, 2, 4) for sign in (1, -1)]
+            moved = nudged_intermediate(cell, used, of, quantity.by, nudges)
+            each = noise.values[of].reshape(*moved.shape[1:4], *[1] * (moved.ndim - 4))
+            slope, bound = (of_steps(part, len(inputs.x)) for part in extrapolated(moved, step, each))
+            yield quantity.name, slope, bound + 4 * noise.derivatives[quantity.name]
 
 
 def extrapolated(losses: Array, step: float, noise: Array) -> tuple[Array, Array]:
@@ -56,13 +78,13 @@ def extrapolated(losses: Array, step: float, noise: Array) -> tuple[Array, Array
     # Weights 1, 20, 64 over 45 on quotients whose noise is noise/h, 2 noise/h, 4 noise/h; subtracting and combining
     # rounds once more, which is below the noise of the losses themselves.
     rounded = 2 * noise * (1 + 20 * 2 + 64 * 4) / 45 / step
-    truncated = np.abs(limit - fine) + STEP**4 * np.abs(quotient[2] - quotient[1])
-    return limit, truncated + rounded
+    first, second = quotient[0] - quotient[1], quotient[1] - quotient[2]
+    truncated = np.abs(limit - fine) + STEP**4 * np.abs(second)
+    converging = np.abs(first - 4 * second) <= np.abs(second)  # the ratio is 4, to first order in h²
+    return limit, rounded + np.where(converging, truncated, np.abs(first) + np.abs(second))
 
 
-def _stretch(cell: Cell, problem: Problem, name: str) -> float:
+def _stretch(problem: Problem, name: str) -> float:
     """How much a nudge is magnified before it reaches a nonlinearity: by the inputs, or by the weights."""
-    if name in cell.nudges:
-        return 1.0
     partners = [problem.x, *problem.state] if name in problem.params._fields else problem.params
     return max(1.0, *(float(np.abs(array).max()) for array in partners))

@@ -54,23 +54,11 @@ def differentiate(
         pad: whether to pad to a bucket (the default) or to compile for these very sizes.
     """
     axes = dict(axes) | {"x": ("T", "B", "I"), "y": ("T", "B", "O")}
-    arrays = dict(params) | dict(state) | {"x": x, "y": y}
-    sizes = {letter: n for name, a in arrays.items() for letter, n in zip(axes[name], a.shape, strict=True)}
-    padded = {letter: _bucket(letter, n) if pad else n for letter, n in sizes.items()}
-
-    def fit(array: Array, letters: tuple[str, ...]) -> Array:
-        room = [(0, padded[letter] - n) for letter, n in zip(letters, array.shape, strict=True)]
-        return np.pad(np.asarray(array, np.float64), room)
-
-    def cut(array: Any, letters: tuple[str, ...]) -> Array:
-        return np.asarray(array)[tuple(slice(sizes[letter]) for letter in letters)]
-
-    mask = fit(np.ones(y.shape), axes["y"])
-    zeros = {name: np.zeros([padded[letter] for letter in axes[name]]) for name in nudges}
-    fitted = {name: fit(array, axes[name]) for name, array in arrays.items()}
-    given = [{name: fitted[name] for name in group} for group in (params, state)]
+    given = _Padded(params, state, x, y, axes, pad)
+    zeros = {name: np.zeros([given.padded[letter] for letter in axes[name]]) for name in nudges}
+    cut = given.cut
     with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
-        results = _derivatives(cell, *given, fitted["x"], zeros, fitted["y"], mask)
+        results = _derivatives(cell, *given.network, zeros, *given.targets)
         trace, loss, grads, deltas = jax.device_get(results)
     return Twin(
         {name: cut(array, axes[name]) for name, array in trace.items()},
@@ -78,6 +66,59 @@ def differentiate(
         {name: cut(array, axes[name]) for name, array in grads.items()},
         {name: {part: cut(a, axes[name]) for part, a in parts.items()} for name, parts in deltas.items()},
     )
+
+
+def sensitivities(
+    cell: str,
+    params: Arrays,
+    state: Arrays,
+    x: Array,
+    y: Array,
+    axes: Axes,
+    wanted: Mapping[str, tuple[str, str, str]],
+    pad: bool = True,
+) -> dict[str, Array]:
+    """Differentiate forward (`jax.jacfwd`) by weights: each step's loss, and intermediates of every step and sample.
+
+    Args:
+        wanted: (of, by, uses) by name: an intermediate or "" for the losses, a weight, and "all" for its uses at all
+            steps or "own" for the one at the intermediate's own step, the state before it held.
+
+    Returns:
+        (T, *by) for the losses, (T, B, *by, …) for an intermediate (T, B, …).
+    """
+    axes = dict(axes) | {"x": ("T", "B", "I"), "y": ("T", "B", "O")}
+    given = _Padded(params, state, x, y, axes, pad)
+    with jax.enable_x64(True), jax.default_device(jax.devices("cpu")[0]):
+        jacobians = jax.device_get(_jacobians(cell, frozenset(wanted.values()), *given.network, *given.targets))
+    found = {}
+    for name, (of, by, uses) in wanted.items():
+        letters = axes[of] if of else ("T",)
+        cut = given.cut(jacobians[uses][of][by], letters + axes[by])
+        found[name] = np.moveaxis(cut, 2, -1) if of else cut
+    return found
+
+
+class _Padded:
+    """A problem's arrays, padded to a bucket of sizes, and the way back.
+
+    network: params, state and x. targets: y, and a mask that is 1 at its real entries.
+    """
+
+    def __init__(self, params: Arrays, state: Arrays, x: Array, y: Array, axes: Axes, pad: bool) -> None:
+        arrays = dict(params) | dict(state) | {"x": x, "y": y}
+        self.sizes = {letter: n for name, a in arrays.items() for letter, n in zip(axes[name], a.shape, strict=True)}
+        self.padded = {letter: _bucket(letter, n) if pad else n for letter, n in self.sizes.items()}
+        fitted = {name: self.fit(array, axes[name]) for name, array in arrays.items()}
+        self.network = *({name: fitted[name] for name in group} for group in (params, state)), fitted["x"]
+        self.targets = fitted["y"], self.fit(np.ones(y.shape), axes["y"])
+
+    def fit(self, array: Array, letters: tuple[str, ...]) -> Array:
+        room = [(0, self.padded[letter] - n) for letter, n in zip(letters, array.shape, strict=True)]
+        return np.pad(np.asarray(array, np.float64), room)
+
+    def cut(self, array: Any, letters: tuple[str, ...]) -> Array:
+        return np.asarray(array)[tuple(slice(self.sizes[letter]) for letter in letters)]
 
 
 def _bucket(letter: str, n: int) -> int:
@@ -115,3 +156,35 @@ def _derivatives(cell: str, params: Any, state: Any, x: Any, nudges: Any, y: Any
     later, own = jax.lax.scan(accumulate, jax.tree.map(jnp.zeros_like, nudges), jnp.arange(len(per_step)))
     deltas = {name: {"all": total[name], "own": own[name], "later": later[name]} for name in nudges}
     return trace, per_step, grad_params | grad_state | {"x": grad_x}, deltas
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _jacobians(
+    cell: str, wanted: frozenset[tuple[str, str, str]], params: Any, state: Any, x: Any, y: Any, mask: Any
+) -> Any:
+    """{uses: {of: {by: Jacobian}}}; the losses are of ""."""
+    step = getattr(cells, cell)
+
+    def run(weights: Any) -> tuple[Any, Any]:
+        """Every intermediate and loss by name, and the states before each step."""
+
+        def scanned(carry: Any, at_t: jax.Array) -> tuple[Any, Any]:
+            after, trace = step(params | weights, carry, at_t, {})
+            return after, (trace, carry)
+
+        _, (trace, before) = jax.lax.scan(scanned, state, x)
+        return trace | {"": 0.5 * jnp.sum(mask * (trace["y_hat"] - y) ** 2, axis=(1, 2))}, before
+
+    def picked(values: Any, uses: str) -> Any:
+        return {of: values[of] for of, _, each in wanted if each == uses}
+
+    weights = {by: params[by] for _, by, _ in wanted}
+    _, before = run({})
+
+    def alone(weights: Any) -> Any:
+        return picked(jax.vmap(lambda state, x: step(params | weights, state, x, {})[1])(before, x), "own")
+
+    def together(weights: Any) -> Any:
+        return picked(run(weights)[0], "all")
+
+    return {"all": jax.jacfwd(together)(weights), "own": jax.jacfwd(alone)(weights)}

@@ -44,7 +44,7 @@ def test_the_learning_curve(trained):
 def test_a_step_is_plain_gradient_descent_on_the_next_pair(small):
     run = Run.start(small)
     problem, before = run.problem(), run.params
-    grads = RNN.bptt(*problem.inputs(), RNN.forward(*(problem.params, problem.x, problem.state))).params
+    grads = RNN.gradient(*problem.inputs(), RNN.forward(*(problem.params, problem.x, problem.state))).params
     next(looks := train(run, check=lambda _: True, check_every=1))
     next(looks)
     one = Run.start(Settings(**vars(small) | {"epochs": 1}))
@@ -84,11 +84,11 @@ def test_an_interrupt_leaves_a_whole_run(small):
     def interrupted(*args):
         if next(calls) == 60:
             raise KeyboardInterrupt
-        return RNN.bptt(*args)
+        return RNN.gradient(*args)
 
     run = Run.start(small)
     with pytest.raises(KeyboardInterrupt):
-        finish(run, code=RNN._replace(bptt=interrupted))
+        finish(run, code=RNN._replace(gradient=interrupted))
     assert run.step == 60
     whole = finish(Run.start(small))
     assert same(finish(run), whole)
@@ -117,10 +117,10 @@ def test_training_stops_where_the_check_disagrees(small):
 
 def test_the_code_that_is_trained_with_is_an_argument(small):
     def wrong(*args):
-        grads = RNN.bptt(*args)
+        grads = RNN.gradient(*args)
         return grads._replace(params=grads.params._replace(W_hidden=-grads.params.W_hidden))
 
-    assert not same(finish(Run.start(small), code=RNN._replace(bptt=wrong)), finish(Run.start(small)))
+    assert not same(finish(Run.start(small), code=RNN._replace(gradient=wrong)), finish(Run.start(small)))
 
 
 def test_stopping_rules():
