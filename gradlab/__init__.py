@@ -1,7 +1,8 @@
 """Is this hand-derived recurrent gradient right, and if not: which equation, which time step, which mistake?
 
-    gradlab.check("rnn")                    -> Report        generated problems, every oracle
-    gradlab.compare("rnn", problem)         -> Comparison    one problem, entry by entry
+gradlab.check("rnn")                    -> Report        generated problems, every oracle
+gradlab.compare("rnn", problem)         -> Comparison    one problem, entry by entry
+gradlab.verify("derivation.md")         -> DocumentReport    every equation of a document
 """
 
 from __future__ import annotations
@@ -10,23 +11,43 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradlab.checker.check import check, compare
+    from gradlab.checker.check import compare
     from gradlab.checker.report import Comparison, Report
     from gradlab.checker.verdict import Verdict
+    from gradlab.lab import check
+    from gradlab.mistakes import Diagnosis, diagnose
     from gradlab.problem import Problem, ProblemError
+    from gradlab.verifier import DocumentReport, verify
 
 # Where each public name lives; imported when it is first asked for, so that `import gradlab` stays instant.
 _PUBLIC = {
-    "check": "gradlab.checker.check",
+    "check": "gradlab.lab",
     "compare": "gradlab.checker.check",
     "Comparison": "gradlab.checker.report",
     "Report": "gradlab.checker.report",
     "Verdict": "gradlab.checker.verdict",
     "Problem": "gradlab.problem",
     "ProblemError": "gradlab.problem",
+    "DocumentReport": "gradlab.verifier",
+    "verify": "gradlab.verifier",
+    "Diagnosis": "gradlab.mistakes",
+    "diagnose": "gradlab.mistakes",
 }
 
-__all__ = ["Comparison", "Problem", "ProblemError", "Report", "Verdict", "__version__", "check", "compare"]
+__all__ = [
+    "Comparison",
+    "Diagnosis",
+    "DocumentReport",
+    "Problem",
+    "ProblemError",
+    "Report",
+    "Verdict",
+    "__version__",
+    "check",
+    "compare",
+    "diagnose",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -37,6 +58,13 @@ def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """%load_ext gradlab: a notebook learns the cell magic %%derivation."""
+    from gradlab.notebook import load
+
+    load(ipython)
 
 
 def __dir__() -> list[str]:

@@ -29,7 +29,7 @@ app = typer.Typer(
 BAD_INPUT = 2
 INTERRUPTED = 130
 
-CellOption = Annotated[str, typer.Option(help="rnn, or all.", metavar="CELL")]
+CellOption = Annotated[str, typer.Option(help="rnn, rtrl, lstm, gru, or all.", metavar="CELL")]
 SeedOption = Annotated[int, typer.Option(help="The same seed, the same problems.", min=0)]
 BitsOption = Annotated[int, typer.Option(help="Steps: the width of the binary addition.", min=1, max=62)]
 HiddenOption = Annotated[int, typer.Option(help="Hidden units.", min=1)]
@@ -44,18 +44,19 @@ class BadInput(Exception):
 @app.command()
 def check(
     file: Annotated[Path | None, typer.Argument(help="Your forward, loss, bptt (rtrl); by default gradlab's.")] = None,
-    cell: CellOption = "",
+    cell: CellOption = "rnn",
     examples: Annotated[int, typer.Option(help="How many problems to generate.", min=1)] = 100,
     seed: SeedOption = 0,
     seconds: Annotated[float, typer.Option(help="Time limit of one call of FILE.", min=0.001)] = 10.0,
+    hint: Annotated[bool, typer.Option("--hint", help="Name the mistake, keep the correction back.")] = False,
     json: JsonOption = None,
 ) -> int:
     """Check a hand-written gradient against four oracles."""
     with _output(json) as write, _progress("checking") as progress:
-        from gradlab.checker.check import check as run
+        from gradlab.lab import check as run
 
-        name = cell or ("rnn" if file else "all")
-        report = run(name, code=file, examples=examples, seed=seed, seconds=seconds, progress=progress)
+        options: dict[str, Any] = {"examples": examples, "seed": seed, "seconds": seconds, "progress": progress}
+        report = run(cell, code=file, hint=hint, **options)
         write(report)
     return report.verdict.exit_status
 
@@ -82,6 +83,45 @@ def compare(
             print(layers(comparison))
         write(comparison)
     return comparison.verdict.exit_status
+
+
+@app.command()
+def mistakes(
+    cell: CellOption = "rnn",
+    score: Annotated[bool, typer.Option("--score", help="How many mistakes would the checker miss?")] = False,
+    seed: SeedOption = 0,
+    json: JsonOption = None,
+) -> int:
+    """List the mistakes known, or count those that slip by."""
+    with _output(json) as write, _progress("mutants") as progress:
+        from gradlab import mistakes as known
+
+        if not score:
+            write(known.Catalogue(cell))
+            return 0
+        found = known.score(cell, seed=seed, progress=progress)
+        write(found)
+    return 0 if found.ok else 1
+
+
+@app.command()
+def verify(
+    paths: Annotated[list[Path], typer.Argument(help="Markdown files, notebooks, or folders of them.")],
+    hint: Annotated[bool, typer.Option("--hint", help="Say what kind of mistake it is.")] = False,
+    reveal: Annotated[bool, typer.Option("--reveal", help="Say what would make it true.")] = False,
+    json: JsonOption = None,
+) -> int:
+    """Judge every equation of a derivation."""
+    from gradlab.files import check_writable, write_json
+    from gradlab.verifier import verify_paths
+
+    if json is not None:
+        check_writable(json)
+    found = verify_paths(paths, repairs=True if hint or reveal else None)
+    print(found.text(hint=hint, reveal=reveal))
+    if json is not None:
+        write_json(json, found.to_json())
+    return found.exit_status
 
 
 @app.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -180,20 +179,16 @@ def test_a_copy_of_the_shipped_file_agrees(gradlab: Callable[..., Said], tmp_pat
     assert (found["verdict"], found["examples"], found["seed"]) == ("agree", 5, 3)
 
 
-def test_without_a_file_every_registered_cell_is_checked(
-    gradlab: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
+def test_all_is_every_registered_cell(gradlab: Callable[..., Said], tmp_path: Path) -> None:
+    path = tmp_path / "all.json"
+    assert gradlab("check", "--cell", "all", "--examples", 1, "--json", path).status == 0
+    assert list(json.loads(path.read_text())["cells"]) == list(CELLS)
 
-    def note(name: str, **given: Any) -> Any:
-        asked.append((name, given["code"]))
-        return run("rnn", **given)
 
-    run = importlib.import_module("gradlab.checker.check").check
-    monkeypatch.setattr("gradlab.checker.check.check", note)
-    said = gradlab("check", "--examples", 1)
-    assert asked == [("all", None)]
-    assert (said.status, said.err) == (0, "") and all(label in said.out for label in LABELS)
+def test_without_a_cell_it_is_the_seeds_network(gradlab: Callable[..., Said], tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    assert gradlab("check", "--examples", 1, "--json", path).status == 0
+    assert list(json.loads(path.read_text())["cells"]) == ["rnn"]
 
 
 def test_compare_shows_every_quantity_at_every_step(gradlab: Callable[..., Said], tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def _cell(cell: CellReport) -> list[Any]:
     )
     parts += [Text(line, style="dim") for line in _undecided(cell)]
     if cell.counterexample is not None:
-        parts += [Text(""), *_counterexample(cell.counterexample)]
+        parts += [Text(""), *_counterexample(cell.counterexample, cell.diagnosis)]
     return [*parts, Text("")]
 
 
@@ -94,14 +94,17 @@ def _undecided(cell: CellReport) -> list[str]:
     return [*lines, f"{total:,} entries judged."]
 
 
-def _counterexample(comparison: Comparison) -> list[Any]:
+def _counterexample(comparison: Comparison, diagnosis: Any = None) -> list[Any]:
     problem, first = comparison.problem, comparison.first_wrong
     parts: list[Any] = [Text(str(first or f"{comparison.label} disagrees"), style="bold red")]
     if first is not None:
         equation = comparison.cell.equations[first.label]
         where = f"{first.label}{list(first.index)}"
-        parts.append(Text(f"  the equation   {equation.text}"))
-        parts.append(Text(f"  at {where}   is {_ball(first.value)}, should be {_ball(first.wanted)}"))
+        if diagnosis is None or not diagnosis.hint:
+            parts.append(Text(f"  the equation   {equation.text}"))
+            parts.append(Text(f"  at {where}   is {_ball(first.value)}, should be {_ball(first.wanted)}"))
+    if diagnosis is not None:
+        parts += [Text(f"  {line}") for line in str(diagnosis).splitlines()]
     sizes = "  ".join(f"{letter}={size}" for letter, size in problem.sizes.items())
     parts.append(Text(f"  on the smallest problem found   {sizes}   {problem.dtype}"))
     for name, array in problem.arrays().items():

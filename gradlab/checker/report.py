@@ -102,13 +102,17 @@ class Comparison(Shown):
 
 @dataclass(eq=False)
 class CellReport:
-    """All problems of one cell; tallies by quantity and oracle."""
+    """All problems of one cell; tallies by quantity and oracle.
+
+    diagnosis: which mistake it is (`gradlab.mistakes.Diagnosis`), where that was asked for and something disagrees.
+    """
 
     cell: Cell
     origin: str
     quantities: dict[str, dict[str, Tally]] = field(default_factory=dict)
     problems: int = 0
     counterexample: Comparison | None = None
+    diagnosis: Any = None
 
     def add(self, comparison: Comparison) -> None:
         self.problems += 1
@@ -157,7 +161,7 @@ class CellReport:
             },
             "first_wrong": _first_wrong_json(self.first_wrong, label),
             "counterexample": None if self.counterexample is None else _counterexample_json(self.counterexample),
-            "diagnosis": None,
+            "diagnosis": None if self.diagnosis is None else self.diagnosis.to_json(),
         }
 
 

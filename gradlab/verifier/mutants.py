@@ -1,0 +1,76 @@
+"""How much would be noticed: every single edit of every true claim of a document, judged as the claim itself is.
+
+A mutant is caught if its document would no longer pass: it has no shape, no meaning, is proven false, or cannot be
+told.
+One that is true as well must be *proven* to say the same as the claim, by a rule named in `why_equal`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from gradlab.verifier.document import Place
+from gradlab.verifier.edits import KINDS, Edit, edits, shape_or_none
+from gradlab.verifier.judge import Judge
+from gradlab.verifier.normal import why_equal
+from gradlab.verifier.shapes import Trouble, same
+from gradlab.verifier.terms import Term, latex
+from gradlab.verifier.verify import Derivation
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One wrong variant of a claim. outcome: "shape", "undefined", "false", "cannot tell", "equivalent" or "missed"."""
+
+    place: Place
+    label: str
+    kind: str
+    text: str
+    outcome: str
+    why: str = ""
+
+
+def mutants(derivation: Derivation, every: int = 1) -> Iterator[Mutant]:
+    """Each single edit of each claim that is true, or every so many of them, and what becomes of it."""
+    judge, count = derivation.judge, 0
+    for link in derivation.links:
+        left, right = link.left, link.right
+        if left is None or right is None or link.finding.verdict or judge.claim(left, right).word != "true":
+            continue
+        of_left = [(edit, (edit.result, right), left) for edit in edits(left, derivation.scope)]
+        of_right = [(edit, (left, edit.result), right) for edit in edits(right, derivation.scope)]
+        for edit, sides, original in of_left + of_right:
+            count += 1
+            if count % every == 0:
+                yield _mutant(judge, link.finding.place, link.finding.label, edit, sides, original)
+
+
+def _mutant(judge: Judge, place: Place, label: str, edit: Edit, sides: tuple[Term, Term], original: Term) -> Mutant:
+    outcome, why = _outcome(judge, sides), ""
+    if outcome == "true":
+        why = why_equal(original, edit.result, judge.scope)
+        outcome = "equivalent" if why else "missed"
+    return Mutant(place, label, edit.kind, f"{latex(sides[0])} = {latex(sides[1])}", outcome, why)
+
+
+def _outcome(judge: Judge, sides: tuple[Term, Term]) -> str:
+    shapes = [shape_or_none(side, judge.scope) for side in sides]
+    if shapes[0] is None or shapes[1] is None or not same(shapes[0], shapes[1]):
+        return "shape"
+    try:
+        return judge.claim(*sides).word
+    except Trouble as trouble:
+        return trouble.kind
+
+
+def table(found: Iterable[Mutant]) -> str:
+    """The counts in Markdown: a row for each kind of edit, a column for each outcome."""
+    counts = Counter((mutant.kind, mutant.outcome) for mutant in found)
+    columns = ("shape", "undefined", "false", "cannot tell", "equivalent", "missed")
+    rows = ["| edit | mutants | " + " | ".join(columns) + " |", "|---" * (len(columns) + 2) + "|"]
+    for kind in (*KINDS, "all"):
+        cells = [sum(n for (k, o), n in counts.items() if o == outcome and kind in (k, "all")) for outcome in columns]
+        rows.append(f"| {kind} | {sum(cells)} | " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(rows)

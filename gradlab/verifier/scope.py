@@ -1,0 +1,96 @@
+"""The symbols of a document: how they are spelled, what is declared of them, what defines them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gradlab.verifier.shapes import Shape, Trouble
+from gradlab.verifier.terms import Name, Term, Time
+
+_ACCENT = re.compile(r"\\(hat|tilde|bar|vec|dot)\s*(?:\{([^{}]*)\}|([A-Za-z]))")
+_WRAPPER = re.compile(r"\\(?:mathrm|text|mathbf|boldsymbol|mathit|mathcal|mathsf|operatorname|bm)\s*\{([^{}]*)\}")
+_TIME_INSIDE = re.compile(r"\(\s*([A-Za-z]?)\s*((?:[+-]\s*\d{1,4})?)\s*\)(?=[\s}]*\Z)")
+_PLAIN = re.compile(r"[A-Za-z]\w*")
+
+
+@dataclass
+class Symbol:
+    """What a name stands for.
+
+    kind: "given" (declared: takes random values), "forward" (computed from such), "derivative" (defined through ∂) or
+    "function" (of `parameter`). A symbol that is `timed` has a value at every step; `before` lists the steps before 0
+    at which it is declared. `body` is its definition's right-hand side, None for what is given or not yet defined.
+    """
+
+    name: str
+    text: str
+    shape: Shape
+    kind: str = "given"
+    timed: bool = False
+    before: set[int] = field(default_factory=set)
+    body: Term | None = None
+    parameter: str = ""
+    at_steps: bool = True
+
+
+@dataclass
+class Scope:
+    """Everything declared and defined so far."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    steps: int = 5
+    symbols: dict[str, Symbol] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    default_time: Time | None = None
+    cell: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def find(self, spelling: str, at: int = 0) -> Symbol:
+        """The symbol of that spelling.
+
+        Raises:
+            Trouble: kind "undefined", with the nearest known spelling.
+        """
+        name, _ = canonical(spelling, at)
+        name = self.aliases.get(name, name)
+        found = self.symbols.get(name)
+        if found is None:
+            near = nearest(name, self.symbols)
+            hint = f"; the nearest known symbol is {self.symbols[near].text}" if near else ""
+            raise Trouble("undefined", f"undefined symbol {spelling.strip()}{hint}", at)
+        return found
+
+    def shape_of_name(self, name: Name) -> Shape:
+        return self.symbols[name.name].shape
+
+
+def canonical(spelling: str, at: int = 0) -> tuple[str, Time | None]:
+    r"""The plain name of a LaTeX symbol, and the time that stands inside its subscript, if one does.
+
+    "\hat{y}" is y_hat, "\delta_{net_{hidden\_explicit}(t)}" is delta_net_hidden_explicit at t, "\mathbf{W}_x" is W_x.
+
+    Raises:
+        Trouble: kind "syntax": the spelling is no name.
+    """
+    text = re.sub(r"\\_", "_", spelling)
+    inside = _TIME_INSIDE.search(text) if text.rstrip().endswith("}") else None
+    time = None
+    if inside is not None and (inside[1] or inside[2]):
+        offset = int(inside[2].replace(" ", "") or "0")
+        time = Time.of(inside[1], offset) if inside[1] else Time(offset)
+        text = re.sub(r"_\s*\{\s*\}", "", text[: inside.start()] + text[inside.end() :])
+    text = _ACCENT.sub(lambda match: f"{match[2] or match[3]}_{match[1]}", text)
+    text = _WRAPPER.sub(lambda match: match[1], text)
+    name = re.sub(r"[\\{}\s]", "", text)
+    if not _PLAIN.fullmatch(name):
+        raise Trouble("syntax", f"{spelling.strip()} is no name: wanted letters with a subscript", at)
+    return name, time
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word most like another one, or "" if none is."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(word, list(known), 1, 0.6)), "")

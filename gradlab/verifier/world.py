@@ -1,0 +1,278 @@
+"""A document's network at one random point: every symbol's value at every step, and every derivative.
+
+The forward definitions run on the tape of `gradlab.arithmetic`, on balls. Each symbol at each step is a node of its
+own, so that "nudge it and recompute everything downstream" is one reverse pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from fractions import Fraction
+from functools import cached_property
+from math import inf
+from random import Random
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from gradlab.arithmetic.ball import Ball
+from gradlab.arithmetic.tape import Variable, gradient, variables
+from gradlab.verifier.evaluate import Clock, Program, compiled
+from gradlab.verifier.scope import Scope
+from gradlab.verifier.shapes import Trouble, shape_of
+from gradlab.verifier.terms import Derivative, Name, Term, letters, walk
+
+Key = tuple[str, int | None]
+
+
+class NoSuchStep(Exception):
+    """A symbol was asked for at a time at which it does not exist. Caught within this package."""
+
+
+class OutOfTime(Exception):
+    """The time allowed for a document is used up. Caught within this package."""
+
+
+class Programs:
+    """The compiled terms of a document, each compiled once for all points, steps and precisions.
+
+    Args:
+        scope: every symbol of the document.
+        terms: the sides of its claims: they tell of which weights the copies at single steps are wanted.
+        deadline: the time.monotonic() after which `tick` raises OutOfTime.
+    """
+
+    def __init__(self, scope: Scope, terms: Iterable[Term] = (), deadline: float = inf) -> None:
+        self.scope = scope
+        self.deadline = deadline
+        bodies = [symbol.body for symbol in scope.symbols.values() if symbol.body is not None]
+        below = [part.by for term in (*terms, *bodies) for part in walk(term) if isinstance(part, Derivative)]
+        weights = {s.name for s in scope.symbols.values() if s.kind == "given" and not s.timed}
+        self.below = weights | {by.name for by in below}
+        self.copied = {by.name for by in below if by.time is not None and not scope.symbols[by.name].timed}
+        self._found: dict[Term, Program] = {}
+
+    def __call__(self, term: Term) -> Program:
+        found = self._found.get(term)
+        if found is None:
+            found = self._found[term] = compiled(term, self.scope)
+        return found
+
+    def tick(self) -> None:
+        """Raise OutOfTime if the deadline has passed."""
+        if monotonic() > self.deadline:
+            raise OutOfTime
+
+    def relevant(self, term: Term, clock: Clock) -> tuple[tuple[str, int], ...]:
+        """What of the clock a term's value depends on: its own letters, and the step if it uses a copied weight."""
+        needed = letters(term)
+        if self.copied and any(isinstance(part, Name) and part.name in self.copied for part in walk(term)):
+            needed.add("t")
+        return tuple(sorted((letter, step) for letter, step in clock.items() if letter in needed))
+
+
+class World:
+    """The forward pass on the tape. Everything before the step `start` is held constant."""
+
+    def __init__(self, programs: Programs, point: int, start: int = 0, past: World | None = None) -> None:
+        self.programs, self.scope = programs, programs.scope
+        self.point, self.start, self.past = point, start, past
+        self.nodes: dict[Key, Any] = {}
+        self._underway: set[Key] = set()
+        self._adjoints: dict[Any, list[dict[Key, Any]]] = {}
+        for step in range(start, self.scope.steps):  # in order of time, so that no recursion over steps is deep
+            for symbol in self.scope.symbols.values():
+                if symbol.kind == "forward" and symbol.timed:
+                    self._try(symbol.name, step)
+
+    def tick(self) -> None:
+        self.programs.tick()
+
+    def _try(self, name: str, step: int) -> None:
+        self.tick()
+        with suppress(NoSuchStep, Trouble):  # said where a claim needs it
+            self.node(name, step)
+
+    def name(self, name: Name, clock: Clock) -> Any:
+        time = None if name.time is None else name.time.at(clock)
+        if time is None and "t" in clock and self.scope.symbols[name.name].kind == "given":
+            return self._copy(name.name, clock["t"])
+        return self.node(name.name, time)
+
+    def number(self, value: Fraction) -> Any:
+        return Ball(value.numerator) if value.denominator == 1 else Ball(value.numerator) / Ball(value.denominator)
+
+    def derivative(self, term: Derivative, clock: Clock) -> Any:
+        raise Trouble("undefined", "the derivative of a derivative has no meaning here", term.at)
+
+    def node(self, name: str, time: int | None) -> Any:
+        """The Variables of a symbol at a step.
+
+        Raises:
+            NoSuchStep: it does not exist then.
+            Trouble: it was never defined, or is defined by itself at the same step.
+        """
+        key = (name, time)
+        found = self.nodes.get(key)
+        if found is None:
+            found = self.nodes[key] = self._made(key)
+        return found
+
+    def _made(self, key: Key) -> Any:
+        name, time = key
+        symbol = self.scope.symbols[name]
+        if self.past is not None and (symbol.kind == "given" if time is None else time < self.start):
+            return variables(values_of(self.past.node(name, time)))
+        if symbol.kind == "given" or (time is not None and time in symbol.before):
+            if time is not None and time not in symbol.before:
+                if not 0 <= time < self.scope.steps:
+                    raise NoSuchStep
+                if not symbol.at_steps:
+                    raise Trouble("undefined", f"{symbol.text} is declared before step 0 only and never defined")
+            return variables(random_balls(self.point, key, symbol.shape.dims))
+        if symbol.timed and not 0 <= (time or 0) < self.scope.steps:
+            raise NoSuchStep
+        if key in self._underway:
+            raise Trouble("undefined", f"{symbol.text} is defined by itself at the same step")
+        self._underway.add(key)
+        try:
+            assert symbol.body is not None
+            clock = {"T": self.scope.steps} if time is None else {"T": self.scope.steps, "t": time}
+            return _as_variables(self.programs(symbol.body)(self, clock), symbol.shape.dims)
+        finally:
+            self._underway.remove(key)
+
+    def _copy(self, name: str, step: int) -> Any:
+        """The copy of a weight that step `step` alone uses, where some derivative asks for it."""
+        whole = self.node(name, None)
+        if name not in self.programs.copied:
+            return whole
+        key = (name, step)
+        if key not in self.nodes:
+            self.nodes[key] = np.asarray(whole + 0, dtype=object)
+        return self.nodes[key]
+
+    def adjoints(self, of: Term, clock: Clock) -> list[dict[Key, Any]]:
+        """For each entry of a term, in order, its derivative by every node that the document differentiates by."""
+        key = (of, self.programs.relevant(of, clock))
+        found = self._adjoints.get(key)
+        if found is None:
+            entries = np.ravel(np.asarray(self.programs(of)(self, clock), dtype=object))
+            keys = [key for key in self.nodes if key[0] in self.programs.below]
+            arrays = [self.nodes[key] for key in keys]
+            ends = np.cumsum([array.size for array in arrays])[:-1]
+            flat = np.concatenate([np.ravel(array) for array in arrays])
+            found = self._adjoints[key] = []
+            for entry in entries:
+                self.tick()
+                pieces = np.split(gradient(entry, flat), ends)
+                shaped = (piece.reshape(array.shape) for piece, array in zip(pieces, arrays, strict=True))
+                found.append(dict(zip(keys, shaped, strict=True)))
+        return found
+
+
+class Balls:
+    """Values of terms at one random point, as balls: what claims are judged by. Use under one precision."""
+
+    def __init__(self, programs: Programs, point: int) -> None:
+        self.programs, self.scope, self.point = programs, programs.scope, point
+        self._worlds: dict[int, World] = {}
+        self._known: dict[Key | tuple[Derivative, Any], Any] = {}
+
+    @cached_property
+    def world(self) -> World:
+        """The whole forward pass."""
+        return World(self.programs, self.point)
+
+    def value(self, term: Term, clock: Clock) -> Any:
+        """The balls of a term, by its shape.
+
+        Raises:
+            NoSuchStep, Trouble: as `World.node`.
+        """
+        return self.programs(term)(self, clock)
+
+    def number(self, value: Fraction) -> Any:
+        return self.world.number(value)
+
+    def tick(self) -> None:
+        self.programs.tick()
+
+    def name(self, name: Name, clock: Clock) -> Any:
+        key = (name.name, None if name.time is None else name.time.at(clock))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._named(*key)
+        return found
+
+    def _named(self, name: str, time: int | None) -> Any:
+        symbol = self.scope.symbols[name]
+        if symbol.kind != "derivative":
+            return values_of(self.world.node(name, time))
+        assert symbol.body is not None
+        clock = {"T": self.scope.steps} if time is None else {"T": self.scope.steps, "t": time}
+        return self.value(symbol.body, clock)
+
+    def derivative(self, term: Derivative, clock: Clock) -> Any:
+        key = (term, self.programs.relevant(term, clock))
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._derived(term, clock)
+        return found
+
+    def _derived(self, term: Derivative, clock: Clock) -> Any:
+        step = None if term.by.time is None else term.by.time.at(clock)
+        shape = shape_of(term, self.scope.shape_of_name, self.scope.sizes)
+        below = self.scope.symbols[term.by.name].shape.dims
+        if step is not None and step >= self.scope.steps:
+            return np.full(shape.dims, Ball(0))
+        world = self._world(self._start(term, step, clock))
+        if step is None or self.scope.symbols[term.by.name].timed:
+            world.node(term.by.name, step)
+        elif step < 0:
+            raise NoSuchStep
+        key = (term.by.name, step)
+        nothing = np.full(below, Ball(0))
+        rows = [adjoint.get(key, nothing) for adjoint in world.adjoints(term.of, clock)]
+        return np.stack(rows).reshape(shape.dims)
+
+    def _start(self, term: Derivative, step: int | None, clock: Clock) -> int:
+        """The step before which everything may be held constant.
+
+        For a total derivative by a node at a step, nothing earlier depends on the node, so holding it only saves work.
+        """
+        if term.immediate:
+            times = [part.time.at(clock) for part in walk(term.of) if isinstance(part, Name) and part.time is not None]
+            if not times:
+                raise Trouble("undefined", "an immediate derivative needs something at a time above ∂", term.at)
+            return max(0, *times)
+        is_scalar = shape_of(term.of, self.scope.shape_of_name, self.scope.sizes).is_scalar
+        return 0 if step is None or is_scalar else max(0, step)
+
+    def _world(self, start: int) -> World:
+        if start == 0:
+            return self.world
+        if start not in self._worlds:
+            self._worlds[start] = World(self.programs, self.point, start, self.world)
+        return self._worlds[start]
+
+
+def random_balls(point: int, key: Key, dims: tuple[int, ...]) -> Any:
+    """Exact random numbers of magnitude 0.1 … 1 and either sign; the same for the same point and key, always."""
+    random = Random(f"{point} {key}")
+    entries = [Ball(random.choice((-1, 1)) * random.randrange(103, 1024) / 1024) for _ in range(int(np.prod(dims)))]
+    return np.array(entries, dtype=object).reshape(dims)
+
+
+def values_of(array: Any) -> Any:
+    """The balls in an array of Variables and balls."""
+    flat = [x.value if type(x) is Variable else x for x in np.ravel(np.asarray(array, dtype=object))]
+    return np.array(flat, dtype=object).reshape(np.shape(array))
+
+
+def _as_variables(array: Any, dims: tuple[int, ...]) -> Any:
+    """Nodes of their own: a definition that only renames another symbol is a node too, and so is a constant."""
+    flat = [x + 0 if type(x) is Variable else Variable(Ball(x)) for x in np.ravel(np.asarray(array, dtype=object))]
+    return np.array(flat, dtype=object).reshape(dims)
