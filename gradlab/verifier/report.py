@@ -155,14 +155,20 @@ class DocumentReport:
         return EXIT_STATUS[self.verdict]
 
     def summary(self) -> str:
-        """One line: the document and its counts."""
+        """One line: the document and its counts; of the rarer ones, those that are not 0."""
         counts = self.counts
         claims = sum(counts[word] for word in ("true", "false", "shape", "cannot tell"))
-        words = f"{counts['true']} true, {counts['false']} false, {counts['shape']} of the wrong shape, "
-        words += f"{counts['cannot tell']} cannot tell"
-        rest = [f"{counts[word]} {word}" for word in ("unreadable", "goals", "unchecked", "skipped steps", "mentions")]
-        met = f"{counts['expectations met']} of {sum(bool(f.expected) for f in self.findings)} expectations met"
-        return f"{self.name}: {counts['definitions']} definitions, {claims} claims ({words}); {', '.join([*rest, met])}"
+        parts = [f"{counts['definitions']} definitions", f"{claims} claims: {counts['true']} true"]
+        parts += [
+            f"{counts['false']} false",
+            f"{counts['shape']} of the wrong shape",
+            f"{counts['cannot tell']} cannot tell",
+        ]
+        rarer = ("unreadable", "goals", "unchecked", "skipped steps", "mentions")
+        parts += [f"{counts[word]} {word}" for word in rarer if counts[word]]
+        announced = sum(bool(finding.expected) for finding in self.findings)
+        parts += [f"{counts['expectations met']} of {announced} expectations met"] if announced else []
+        return f"{self.name}: {', '.join(parts)}"
 
     def text(self, hint: bool = False, reveal: bool = False, every: bool = False) -> str:
         """The findings that are not as they should be (or every one), one line each or more, then the summary."""
@@ -208,7 +214,7 @@ class Verification:
     def text(self, hint: bool = False, reveal: bool = False, every: bool = False) -> str:
         """The text of each report, and the verdict on all."""
         parts = [report.text(hint, reveal, every) for report in self.reports]
-        return "\n".join([*parts, f"{len(self.reports)} documents: {self.verdict}"])
+        return "\n".join([*parts, f"{len(self.reports)} document{'s' * (len(self.reports) != 1)}: {self.verdict}"])
 
     def __str__(self) -> str:
         return self.text(reveal=True)

@@ -35,7 +35,7 @@ def test_every_relation_is_counted() -> None:
         "skipped steps": 0,
         "mentions": 1,
     }
-    assert "2 definitions, 3 claims (1 true, 1 false, 1 of the wrong shape, 0 cannot tell)" in str(report)
+    assert "2 definitions, 3 claims: 1 true, 1 false, 1 of the wrong shape, 0 cannot tell" in str(report)
 
 
 @pytest.mark.parametrize(
