@@ -163,7 +163,7 @@ def _live_check(problem: Problem, cell: str) -> bool:
     return run(cell, problem).verdict is not Verdict.DISAGREE
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # -1 is a number that cannot be added, and no option
 def add(
     a: Annotated[str, typer.Argument(help="A whole number, or bits written 0b1011.")],
     b: Annotated[str, typer.Argument(help="Another.")],
@@ -201,14 +201,17 @@ def draw(
     if what not in ("network", "unrolled", "addition", "credit"):
         raise BadInput(f"cannot draw {what!r}: wanted network, unrolled, addition or credit")
     problem = _addition(cell, bits, hidden, 1, seed, weights)
-    if what == "addition":
-        from gradlab.addition.data import decode
+    try:
+        if what == "addition":
+            from gradlab.addition.data import decode
 
-        a, b = (int(decode(problem.x[:, 0, i])) for i in (0, 1))
-        drawn = figures.addition(a, b, bits=bits, params=problem.params, cell=cell, theme=theme)
-    else:
-        drawn = getattr(figures, what)(problem, theme=theme)
-    path = figures.save(drawn, out or Path(f"{what}.{'gif' if what == 'addition' else 'png'}"))
+            a, b = (int(decode(problem.x[:, 0, i])) for i in (0, 1))
+            drawn: Any = figures.addition(a, b, bits=bits, params=problem.params, cell=cell, theme=theme)
+        else:
+            drawn = getattr(figures, what)(problem, theme=theme)
+        path = figures.save(drawn, out or Path(f"{what}.{'gif' if what == 'addition' else 'png'}"))
+    except figures.FigureError as error:
+        raise BadInput(str(error)) from None
     print(path)
     return 0
 

@@ -11,7 +11,19 @@ from matplotlib.patches import Rectangle
 from gradlab.cells import Cell
 from gradlab.cells import cell as registered
 from gradlab.figures.anatomy import carried
-from gradlab.figures.canvas import MATH, NORMAL, SMALL, TITLE, WIDTH, Animation, Theme, blank, own_settings, theme_of
+from gradlab.figures.canvas import (
+    MATH,
+    NORMAL,
+    SMALL,
+    TITLE,
+    WIDTH,
+    Animation,
+    FigureError,
+    Theme,
+    blank,
+    own_settings,
+    theme_of,
+)
 from gradlab.figures.marks import Array, Scale, activation_scale, box, colourbar, strip, symbol
 from gradlab.problem import Problem, axes
 
@@ -66,7 +78,7 @@ def addition(
     zero if left out. The sum must fit into `bits`, as it does in the seeds.
 
     Raises:
-        ValueError: a or b is negative, their sum does not fit, or the weights are not those of an adder.
+        FigureError: a or b is negative, their sum does not fit, or the weights are not those of an adder.
     """
     colours = theme_of(theme)
     added = _run(a, b, bits, params, state, registered(cell) if isinstance(cell, str) else cell)
@@ -88,12 +100,12 @@ def addition(
 
 def _run(a: int, b: int, bits: int, params: Any, state: Any, of: Cell) -> Sum:
     if not 1 <= bits <= WIDEST:
-        raise ValueError(f"bits = {bits}: from 1 to {WIDEST} can be drawn")
+        raise FigureError(f"bits = {bits}: from 1 to {WIDEST} can be drawn")
     for name, number in (("a", a), ("b", b)):
         if number < 0:
-            raise ValueError(f"{name} = {number}: only numbers from 0 on can be added bit by bit")
+            raise FigureError(f"{name} = {number}: only numbers from 0 on can be added bit by bit")
     if (a + b).bit_length() > bits:
-        raise ValueError(f"{a} + {b} = {a + b} needs {(a + b).bit_length()} bits, got bits = {bits}")
+        raise FigureError(f"{a} + {b} = {a + b} needs {(a + b).bit_length()} bits, got bits = {bits}")
     a_bits, b_bits, truth = (np.array([(number >> t) & 1 for t in range(bits)]) for number in (a, b, a + b))
     weights = params._asdict()
     dtype = next(iter(weights.values())).dtype

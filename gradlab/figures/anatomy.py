@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gradlab.cells import CELLS, Cell, Quantity, cell
+from gradlab.figures.canvas import FigureError
 from gradlab.problem import Problem, axes
 
 
@@ -12,17 +13,17 @@ def cell_of(problem: Problem, wanted: str | Cell | None = None) -> Cell:
     """The cell that a problem is run on: the one wanted, else the first registered one with this type of params.
 
     Raises:
-        ValueError: none is registered for these params, or the one wanted takes others.
+        FigureError: none is registered for these params, or the one wanted takes others.
     """
     kind = type(problem.params)
     if wanted is None:
         for name in CELLS:
             if cell(name).module.Params is kind:
                 return cell(name)
-        raise ValueError(f"no registered cell has params of type {kind.__qualname__}: name one of {', '.join(CELLS)}")
+        raise FigureError(f"no registered cell has params of type {kind.__qualname__}: name one of {', '.join(CELLS)}")
     found = cell(wanted) if isinstance(wanted, str) else wanted
     if found.module.Params is not kind:
-        raise ValueError(
+        raise FigureError(
             f"the problem's params are {kind.__module__}.{kind.__qualname__}; "
             f"cell {found.name!r} takes {found.module.Params.__module__}.Params"
         )

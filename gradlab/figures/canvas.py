@@ -24,6 +24,10 @@ SMALL, NORMAL, MATH, TITLE = 8.0, 9.0, 12.0, 11.0
 """Font sizes in points. Nothing is set smaller than SMALL; MATH is larger, since mathtext sets subscripts at 70 %."""
 
 
+class FigureError(ValueError):
+    """Something that cannot be drawn, or not be saved so: one line that says what is possible."""
+
+
 @dataclass(frozen=True)
 class Theme:
     """The colours of one background. Forward and backward are a pair of Okabe and Ito (2008), told apart by
@@ -59,10 +63,10 @@ def theme_of(name: str) -> Theme:
     """The theme of that name.
 
     Raises:
-        ValueError: no such theme; the message lists those there are.
+        FigureError: no such theme; the message lists those there are.
     """
     if name not in THEMES:
-        raise ValueError(f"no theme is called {name!r}; there are {', '.join(THEMES)}")
+        raise FigureError(f"no theme is called {name!r}; there are {', '.join(THEMES)}")
     return THEMES[name]
 
 
@@ -112,7 +116,7 @@ def save(drawn: Figure | Animation, path: str | Path) -> Path:
     last frame. The file appears whole or not at all, and the same figure gives the same bytes.
 
     Raises:
-        ValueError: another suffix, or a still figure as GIF.
+        FigureError: another suffix, or a still figure as GIF.
     """
     path = Path(path)
     possible = (".png", ".svg", ".gif") if isinstance(drawn, Animation) else (".png", ".svg")
@@ -120,7 +124,9 @@ def save(drawn: Figure | Animation, path: str | Path) -> Path:
     if suffix not in possible:
         kinds = " or ".join([", ".join(possible[:-1]), possible[-1]])
         what = "an animation" if isinstance(drawn, Animation) else "a still figure"
-        raise ValueError(f"{str(path)!r}: {what} can be saved as {kinds}, not as {suffix or 'a file without a suffix'}")
+        raise FigureError(
+            f"{str(path)!r}: {what} can be saved as {kinds}, not as {suffix or 'a file without a suffix'}"
+        )
     # A directory beside the target is on its file system, so that the replacement is one atomic rename.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".gradlab-") as scratch, own_settings():
         whole = Path(scratch) / f"figure{suffix}"

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogFormatterMathtext, LogLocator, MaxNLocator
 
 from gradlab.cells import Cell, Quantity, named
 from gradlab.figures.anatomy import cell_of, total_deltas
-from gradlab.figures.canvas import NORMAL, SMALL, WIDTH, Theme, own_settings, theme_of
+from gradlab.figures.canvas import NORMAL, SMALL, WIDTH, FigureError, Theme, own_settings, theme_of
 from gradlab.figures.canvas import blank as blank_figure
 from gradlab.figures.marks import Array, ink_on, scientific, symbol
 from gradlab.problem import Problem
@@ -60,7 +60,7 @@ def credit_matrix(problem: Problem, *, cell: str | Cell | None = None, by: str |
     `by` names the hidden intermediate that is differentiated by; left out, it is the first that has a total delta.
 
     Raises:
-        ValueError: the cell has no total delta by that intermediate.
+        FigureError: the cell has no total delta by that intermediate.
     """
     of = cell_of(problem, cell)
     quantity = _total_delta(of, by)
@@ -80,7 +80,7 @@ def _total_delta(of: Cell, by: str | None) -> Quantity:
     found = {quantity.by: quantity for quantity in total_deltas(of)}
     if not found or (by is not None and by not in found):
         possible = f"there are {', '.join(found)}" if found else "it has none by a hidden intermediate"
-        raise ValueError(f"cell {of.name!r} has no total delta by {by!r}: {possible}")
+        raise FigureError(f"cell {of.name!r} has no total delta by {by!r}: {possible}")
     return found[by] if by is not None else next(iter(found.values()))
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gradlab.cells import Cell, run
 from gradlab.figures.anatomy import activations, carried, cell_of
-from gradlab.figures.canvas import MATH, SMALL, TITLE, WIDTH, Theme, blank, own_settings, theme_of
+from gradlab.figures.canvas import MATH, SMALL, TITLE, WIDTH, FigureError, Theme, blank, own_settings, theme_of
 from gradlab.figures.marks import (
     Array,
     Scale,
@@ -56,15 +56,15 @@ def unrolled(
     Shown are the steps from `first` on, at most ten; the deltas hold what all later steps send back, shown or not.
 
     Raises:
-        ValueError: no such item or step.
+        FigureError: no such item or step.
     """
     colours = theme_of(theme)
     T, B = problem.sizes["T"], problem.sizes["B"]
     last = min(T, first + min(STEPS, steps if steps is not None else STEPS))
     if not 0 <= item < B:
-        raise ValueError(f"item = {item}: the batch has {B} items, 0 to {B - 1}")
+        raise FigureError(f"item = {item}: the batch has {B} items, 0 to {B - 1}")
     if not 0 <= first < last:
-        raise ValueError(f"first = {first}, steps = {steps}: the problem has {T} steps, 0 to {T - 1}")
+        raise FigureError(f"first = {first}, steps = {steps}: the problem has {T} steps, 0 to {T - 1}")
     of = cell_of(problem, cell)
     rows = _rows(of, problem, item, colours)
     height = HEAD + ROW * len(rows) + FOOT

@@ -9,6 +9,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
+from gradlab.cells import cell as registered
 from gradlab.mistakes.rows import Mistake
 
 __all__ = ["Mistake", "mistake", "mistakes", "table"]
@@ -63,7 +64,7 @@ class Catalogue:
     """The rows of one cell, as a table for people and as plain data."""
 
     def __init__(self, cell: str) -> None:
-        self.cell = cell
+        self.cell = registered(cell).name
         self.rows = mistakes(cell)
 
     def __rich__(self) -> Any:
