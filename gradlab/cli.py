@@ -298,8 +298,9 @@ def _said(error: Exception) -> str | None:
     from gradlab.checker.watch import SubmissionError
     from gradlab.problem import ProblemError
 
-    if isinstance(
-        error, BadInput | UnknownName | SubmissionError | ProblemError | AdditionError | RunFileError | OSError
-    ):
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    theirs = BadInput | UnknownName | SubmissionError | ProblemError | AdditionError | RunFileError | OSError
+    if isinstance(error, theirs):
         return " ".join(str(error).split())
     return None

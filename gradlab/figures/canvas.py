@@ -127,6 +127,8 @@ def save(drawn: Figure | Animation, path: str | Path) -> Path:
         raise FigureError(
             f"{str(path)!r}: {what} can be saved as {kinds}, not as {suffix or 'a file without a suffix'}"
         )
+    if not path.parent.is_dir():
+        raise FigureError(f"{str(path)!r}: there is no folder {path.parent}")
     # A directory beside the target is on its file system, so that the replacement is one atomic rename.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".gradlab-") as scratch, own_settings():
         whole = Path(scratch) / f"figure{suffix}"
