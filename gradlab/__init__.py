@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from gradlab.checker.check import compare
     from gradlab.checker.report import Comparison, Report
     from gradlab.checker.verdict import Verdict
+    from gradlab.gradients.called import GradientCheckError
+    from gradlab.gradients.check import assert_gradient, check_gradient
+    from gradlab.gradients.report import GradientReport
+    from gradlab.gradients.step import check_step
+    from gradlab.gradients.vjp import check_vjp
     from gradlab.lab import check
     from gradlab.mistakes import Diagnosis, diagnose
     from gradlab.problem import Problem, ProblemError
@@ -30,6 +35,12 @@ _PUBLIC = {
     "ProblemError": "gradlab.problem",
     "DocumentReport": "gradlab.verifier",
     "verify": "gradlab.verifier",
+    "GradientCheckError": "gradlab.gradients.called",
+    "GradientReport": "gradlab.gradients.report",
+    "assert_gradient": "gradlab.gradients.check",
+    "check_gradient": "gradlab.gradients.check",
+    "check_step": "gradlab.gradients.step",
+    "check_vjp": "gradlab.gradients.vjp",
     "Diagnosis": "gradlab.mistakes",
     "diagnose": "gradlab.mistakes",
 }
@@ -38,12 +49,18 @@ __all__ = [
     "Comparison",
     "Diagnosis",
     "DocumentReport",
+    "GradientCheckError",
+    "GradientReport",
     "Problem",
     "ProblemError",
     "Report",
     "Verdict",
     "__version__",
+    "assert_gradient",
     "check",
+    "check_gradient",
+    "check_step",
+    "check_vjp",
     "compare",
     "diagnose",
     "verify",

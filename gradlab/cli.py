@@ -49,16 +49,58 @@ def check(
     seed: SeedOption = 0,
     seconds: Annotated[float, typer.Option(help="Time limit of one call of FILE.", min=0.001)] = 10.0,
     hint: Annotated[bool, typer.Option("--hint", help="Name the mistake, keep the correction back.")] = False,
+    trust: Annotated[bool, typer.Option("--trust", help="Run FILE in this process: faster, not contained.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="For a folder: the table as CSV.", metavar="OUT")] = None,
     json: JsonOption = None,
 ) -> int:
     """Check a hand-written gradient against four oracles."""
-    with _output(json) as write, _progress("checking") as progress:
-        from gradlab.lab import check as run
+    if csv is not None and (file is None or not file.is_dir()):
+        raise BadInput("--csv: only a folder has a table to write; name one")
+    with _output(json, csv) as write, _progress("checking") as progress:
+        if file is not None and not trust:
+            report = _contained(file, cell, examples, seed, seconds, hint, progress)
+        else:
+            from gradlab.lab import check as run
 
-        options: dict[str, Any] = {"examples": examples, "seed": seed, "seconds": seconds, "progress": progress}
-        report = run(cell, code=file, hint=hint, **options)
+            options: dict[str, Any] = {"examples": examples, "seed": seed, "seconds": seconds, "progress": progress}
+            report = run(cell, code=file, hint=hint, **options)
+        if csv is not None:
+            report.write_csv(csv)
         write(report)
-    return report.verdict.exit_status
+    return int(report.verdict.exit_status)
+
+
+def _contained(
+    file: Path, cell: str, examples: int, seed: int, seconds: float, hint: bool, progress: Progress | None
+) -> Any:
+    """A file, a lesson or a folder, each run in a child process that can do no harm."""
+    if cell == "all":
+        raise BadInput("one file holds one cell: name it with --cell")
+    from gradlab.grading import Limits, check_file, grade_folder, grade_lesson, lesson_of
+
+    if file.is_dir():
+        return grade_folder(file, cell, limits=Limits(seconds=seconds, total=60), progress=progress)
+    if lesson_of(file):
+        return grade_lesson(file, limits=Limits(seconds=seconds), hint=hint)
+    limits = Limits(seconds=seconds)
+    return check_file(file, cell, examples=examples, seed=seed, limits=limits, hint=hint, progress=progress)
+
+
+@app.command()
+def exercise(
+    cell: Annotated[str, typer.Argument(help="rnn, rtrl, lstm or gru.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE")] = Path("lesson.py"),
+) -> int:
+    """Write a lesson: every backward equation a blank."""
+    from gradlab.files import check_writable, write_bytes
+    from gradlab.grading import write_lesson
+
+    check_writable(out)
+    if out.exists():
+        raise BadInput(f"{out}: exists already; name another with -o")
+    write_bytes(out, write_lesson(cell, out.name).encode())
+    print(out)
+    return 0
 
 
 @app.command()
@@ -233,12 +275,14 @@ def _addition(cell: str, bits: int, hidden: int, batch: int, seed: int, weights:
 
 
 @contextmanager
-def _output(json: Path | None) -> Iterator[Any]:
-    """Gives the function that prints a result and writes its JSON; a place it cannot be written to is said first."""
+def _output(*places: Path | None) -> Iterator[Any]:
+    """Gives the function that prints a result and writes its JSON to the first place; one that cannot be written to
+    is said before any work is done."""
     from gradlab.files import check_writable, write_json
 
-    if json is not None:
-        check_writable(json)
+    for place in filter(None, places):
+        check_writable(place)
+    json = places[0]
 
     def write(result: Any) -> None:
         from rich.console import Console

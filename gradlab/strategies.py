@@ -195,6 +195,47 @@ def problems(
     return problem()
 
 
+def params_like(tree: Any, *, scales: Sequence[float] = SCALES, mixed: bool = False) -> st.SearchStrategy[Any]:
+    """Trees of the same shapes and dtypes, for `gradlab.gradients.check_gradient`: every float array is drawn anew.
+
+    Each array has one of the scales, or, `mixed`, one for each entry. Integers are data and stay as they are.
+
+    Args:
+        tree: an array, a number, or a tuple, list, dict or NamedTuple of trees.
+        scales: what numbers in [-1, 1] are multiplied by, the simplest first.
+
+    Raises:
+        InvalidArgument: there is no float in it, an array that is empty or of another dtype, or unusable scales.
+    """
+    found: list[Any] = []
+    built = _like(tree, _scales(scales), mixed, found)
+    if not found:
+        raise InvalidArgument("params_like: the tree has no float arrays")
+    return built
+
+
+def _like(tree: Any, scales: tuple[float, ...], mixed: bool, found: list[Any]) -> Any:
+    def parts(values: Iterable[Any]) -> list[Any]:
+        return [_like(value, scales, mixed, found) for value in values]
+
+    if isinstance(tree, Mapping):
+        return st.fixed_dictionaries(dict(zip(tree, parts(tree.values()), strict=True)))
+    if isinstance(tree, (tuple, list)):
+        build = type(tree)._make if hasattr(tree, "_make") else type(tree)
+        return st.tuples(*parts(tree)).map(build)
+    array = np.asarray(tree)
+    if tree is None or array.dtype.kind in "iub":
+        return st.just(tree)
+    dtype = _dtype(array.dtype, "params_like")
+    if not array.size:
+        raise InvalidArgument(f"params_like: an array of shape {array.shape} has no entries")
+    found.append(tree)
+    drawn = weights(array.shape or (1,), scales=scales, mixed=mixed, dtype=dtype)
+    if isinstance(tree, np.ndarray):
+        return drawn.map(lambda value: value.reshape(array.shape))
+    return drawn.map(lambda value: float(value[0]) if isinstance(tree, float) else value[0])
+
+
 Weights = dict[str, Array]
 
 

@@ -55,7 +55,7 @@ class Judged:
 
     def tally(self) -> Tally:
         decided = self.agree | self.disagree
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             in_bounds = np.where(self.distance == 0, 0.0, self.distance / self.allowed)
             ulps = np.where(self.distance == 0, 0.0, self.distance / np.spacing(self.scale))
         return Tally(

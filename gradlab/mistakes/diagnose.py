@@ -173,7 +173,9 @@ class _Case:
         if len(forward) == len(wrong):
             return before
         after = from_gradients(self.known, self.seen)
-        return [(*one, *other) for other in after for one in before]
+        one_row = {row.key: (row,) for row in self.known.rows}  # both halves of a convention are that convention
+        both = [(*one, *other) for other in after for one in before]
+        return [one_row.get(frozenset().union(*(row.key for row in rows)), rows) for rows in both]
 
     def _refuses_alike(self, rows: Rows) -> bool:
         """Where the code does not run, the mistakes must not either."""

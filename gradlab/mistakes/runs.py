@@ -6,6 +6,7 @@ Everything upstream of an equation is taken from the code under test, so a mista
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from types import FunctionType
 from typing import Any, NamedTuple, cast
@@ -150,6 +151,29 @@ class Variants:
         with np.errstate(all="ignore"):
             grads = self.gradient(params, x, y, state, seen.trace, choose=choose)
         return {q.name: getattr(grad_record(self.cell, grads, q.by), q.by) for q in self.cell.of_kind("grad")}
+
+    def endings(self, seen: Outcome, rows: Iterable[Mistake] = ()) -> dict[tuple[str, int], Array]:
+        """The gradients as `run` gives them, option 0, and as every option of their own equations gives them.
+
+        Returns:
+            The values by (name, option); those that raise are left out.
+        """
+        choice, grads = self.choice(rows), {quantity.name for quantity in self.cell.of_kind("grad")}
+        values: dict[tuple[str, int], Array] = {}
+
+        def choose(name: str, options: Any, index: Any) -> Any:
+            value = options[choice.get(name, 0)]()
+            for i in range(len(options)) if name in grads else ():
+                with suppress(Exception):  # an option that does not run here reproduces nothing here
+                    other = options[i]() if i else value
+                    if other.shape == seen.found[name].shape:
+                        values[name, i] = other
+            return value
+
+        params, x, y, state = seen.inputs
+        with np.errstate(all="ignore"):
+            self.gradient(params, x, y, state, seen.trace, choose=choose)
+        return values
 
     def local(self, seen: Outcome, wanted: Mapping[str, Iterable[int]]) -> dict[tuple[str, int], Array]:
         """What the wanted options of each equation give, everything upstream as the code under test has it.

@@ -7,7 +7,7 @@ mistake and every two together in them. Floats only choose what is worth running
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
@@ -115,14 +115,8 @@ def from_gradients(known: Variants, seen: Sequence[Outcome]) -> list[Rows]:
     Args:
         seen: what the code gave on each probe on which it runs, on balls; its trace is taken as it is.
     """
-    chosen, table = _table(known, _Trace(seen[0]))
-    values = _flat(known, seen[0].floats.found)
-    fits = np.ones(len(table), bool)
-    with np.errstate(all="ignore"):
-        for part in _parts(known, seen[0].found):
-            scale = np.maximum(np.abs(table[:, part]).max(axis=1), np.abs(values[part]).max(initial=0))
-            fits &= np.abs(table[:, part] - values[part]).max(axis=1) <= FAR * scale
-    found = [chosen[i] for i in np.flatnonzero(fits)]
+    table, floats = _table(known, _Trace(seen[0])), seen[0].floats
+    found = table.fitting({q.name: floats.found[q.name] for q in known.cell.of_kind("grad")})
     return _distinct([rows for rows in found if rows and all(reproduces(known, one, rows) for one in seen)])
 
 
@@ -151,38 +145,71 @@ class _Trace:
 
 
 @lru_cache(maxsize=8)
-def _table(known: Variants, trace: _Trace) -> tuple[tuple[Rows, ...], Array]:
-    """The gradients of every configuration in float64, a row each; NaN where one does not run."""
-    floats = trace.seen
-    chosen = tuple(configurations(known))
-    table = np.full((len(chosen), _flat(known, floats.found).size), np.nan)
-    for i, rows in enumerate(chosen):
-        try:
-            table[i] = _flat(known, known.run(floats, rows))
-        except Exception:  # noqa: BLE001  it stays NaN: it reproduces nothing here
-            continue
-    return chosen, table
+def _table(known: Variants, trace: _Trace) -> _Table:
+    return _Table(known, trace.seen)
 
 
-def configurations(known: Variants) -> Iterator[Rows]:
-    """No mistake, every single one of the backward pass, every two that change different equations of it."""
-    kinds = {label: known.cell.quantities[label.partition(".")[2]].kind for label in known.options}
-    rows = [row for row in known.rows if all(kinds[label] not in FORWARD for label in row.changes)]
-    yield ()
-    yield from ((row,) for row in rows)
-    yield from ((a, b) for a, b in combinations(rows, 2) if not a.changes.keys() & b.changes.keys())
+class _Table:
+    """The gradients of every single mistake and every two of the backward pass, in float64, for one trace.
+
+    A mistake in gradients' own equations alone changes nothing else. So backward passes are run only for mistakes
+    further up and for every two of those; with at most one of them, each gradient is tried with each of its options.
+    """
+
+    def __init__(self, known: Variants, seen: Outcome) -> None:
+        self.known = known
+        up, self.last = _split(known)
+        self.few = [(rows, _or_nothing(known.endings, seen, rows)) for rows in [(), *((row,) for row in up)]]
+        pairs = [(a, b) for a, b in combinations(up, 2) if not a.changes.keys() & b.changes.keys()]
+        self.pairs, self.names = pairs, [quantity.name for quantity in known.cell.of_kind("grad")]
+        sizes = [seen.found[name].size for name in self.names]
+        self.ends = np.cumsum([0, *sizes])
+        self.table = np.full((len(pairs), int(self.ends[-1])), np.nan)
+        for row, pair in zip(self.table, pairs, strict=True):
+            grads = _or_nothing(known.run, seen, pair)
+            if grads:
+                row[:] = np.concatenate([np.asarray(grads[name], float).ravel() for name in self.names])
+
+    def fitting(self, values: dict[str, Array]) -> list[Rows]:
+        """All that gives these gradients up to rounding."""
+        fits = np.ones(len(self.pairs), bool)
+        with np.errstate(all="ignore"):
+            for name, start, end in zip(self.names, self.ends, self.ends[1:], strict=False):
+                part, value = self.table[:, start:end], values[name].ravel()
+                scale = np.maximum(np.abs(part).max(axis=1), np.abs(value).max(initial=0))
+                fits &= np.abs(part - value).max(axis=1) <= FAR * scale
+        few = [rows for up, endings in self.few for rows in self._ended(up, endings, values)]
+        return [*few, *(self.pairs[i] for i in np.flatnonzero(fits))]
+
+    def _ended(self, up: Rows, endings: dict[tuple[str, int], Array], values: dict[str, Array]) -> Iterator[Rows]:
+        """At most one mistake further up, with as many in the gradients' own equations as make two with it."""
+        near = {key for key, value in endings.items() if not _far(np.asarray(value, float), values[key[0]])}
+        wrong = {name for name in self.names if (name, 0) not in near}
+        changed = {label for row in up for label in row.changes}
+        choices = [(row, self.known.choice([row])) for row in self.last if not row.changes.keys() & changed]
+        fit = [row for row, choice in choices if choice.items() <= near]
+        for count in range(3 - len(up)):
+            for rows in combinations(fit, count):
+                names = [name for row in rows for name in self.known.choice([row])]
+                if wrong <= set(names) and len(names) == len(set(names)):
+                    yield (*up, *rows)
 
 
-def _flat(known: Variants, values: dict[str, Array]) -> Array:
-    return np.concatenate([np.asarray(values[q.name], float).ravel() for q in known.cell.of_kind("grad")])
+def _or_nothing(run: Callable[..., Any], seen: Outcome, rows: Rows) -> Any:
+    """What a run gives; nothing where it raises: what does not run here reproduces nothing here."""
+    try:
+        return run(seen, rows)
+    except Exception:  # noqa: BLE001
+        return {}
 
 
-def _parts(known: Variants, values: dict[str, Array]) -> Iterator[slice]:
-    start = 0
-    for quantity in known.cell.of_kind("grad"):
-        size = values[quantity.name].size
-        yield slice(start, start + size)
-        start += size
+def _split(known: Variants) -> tuple[list[Mistake], list[Mistake]]:
+    """The mistakes of the backward pass: those further up, and those in gradients' own equations alone."""
+    kinds = {row.name: {known.cell.quantities[k.partition(".")[2]].kind for k in row.changes} for row in known.rows}
+    backward = [row for row in known.rows if not kinds[row.name] & set(FORWARD)]
+    return [row for row in backward if kinds[row.name] != {"grad"}], [
+        row for row in backward if kinds[row.name] == {"grad"}
+    ]
 
 
 def is_forward(cell: Cell, name: str) -> bool:

@@ -6,7 +6,7 @@ juxtaposition is the matrix product, a bare name is that of step t, and [t > 0] 
 
 from __future__ import annotations
 
-from gradlab.mistakes.rows import Mistake
+from gradlab.mistakes.rows import Mistake, elman, output_layer
 from gradlab.mistakes.rows.classes import (
     CARRY,
     COSINE,
@@ -20,7 +20,6 @@ from gradlab.mistakes.rows.classes import (
     OPERAND,
     OUTSIDE,
     OVERWRITTEN,
-    REPORTED,
     SHORT,
     SIGN,
     SLOPE,
@@ -28,99 +27,15 @@ from gradlab.mistakes.rows.classes import (
     STALE,
     TRANSPOSE,
     TWICE,
-    ZERO_STATE,
 )
 from gradlab.mistakes.rows.rnn_equations import WRITER
 from gradlab.mistakes.rows.rnn_gradients import FACTORS, GRADIENTS
 
 _row, _rows = WRITER.row, WRITER.rows
 
-FORWARD = (
-    _row("hidden-weights-transposed-forward", "net_hidden", "net_input[t] + multiply(a_hidden[t - 1], W_hidden.T)",
-         r"x(t) W_{input} + a_{hidden}(t-1) W_{hidden}^T",
-         "runs the network with W_hidden transposed", EQUAL_SIZES, TRANSPOSE),
-    _row("initial-state-ignored", "net_hidden", "net_input[t] + multiply(a_hidden[t - 1], W_hidden) * (t > 0)",
-         r"x(t) W_{input} + [t > 0]\, a_{hidden}(t-1) W_{hidden}",
-         "starts from zeros whatever state is given", ZERO_STATE, INDEX),
-    _row("state-never-updated", "net_hidden", "net_input[t] + multiply(a_hidden[-1], W_hidden)",
-         r"x(t) W_{input} + a_{hidden}(-1) W_{hidden}",
-         "feeds the initial state to every step: there is no memory", SHORT, STALE),
-    _row("forward-without-recurrence", "net_hidden", "net_input[t]", r"x(t) W_{input}",
-         "leaves the previous state out: there is no memory", ZERO_STATE + " at " + SHORT, CARRY),
-    _row("inputs-reversed-forward", "net_hidden", "net_input[T - 1 - t] + multiply(a_hidden[t - 1], W_hidden)",
-         r"x(T-1-t) W_{input} + a_{hidden}(t-1) W_{hidden}",
-         "reads the sequence from its end", SHORT + ", palindromes", "002 lines 283 and 297; " + INDEX),
-    _row("tanh-for-sigmoid-hidden", "a_hidden", "np.tanh(net_hidden[t])", r"\tanh(net_{hidden}(t))",
-         "squashes by tanh what the backward differentiates as a sigmoid", NOTHING, STALE),
-    _row("hidden-activation-dropped", "a_hidden", "net_hidden[t]", r"net_{hidden}(t)",
-         "leaves the hidden activation out", NOTHING, STALE),
-    _row("hidden-squashed-twice", "a_hidden", "sigmoid(sigmoid(net_hidden[t]))", r"\sigma(\sigma(net_{hidden}(t)))",
-         "squashes what is squashed already", NOTHING, "002 lines 318 and 325; " + STALE),
-    _row("output-of-pre-activation", "net_output", "multiply(net_hidden, W_output)", r"net_{hidden}(t) W_{output}",
-         "feeds the pre-activation to the output layer", NOTHING, OPERAND),
-    _row("output-activation-dropped", "y_hat", "net_output", r"net_{output}(t)",
-         "leaves the output activation out", NOTHING, "002 line 143; " + STALE),
-    _row("output-squashed-twice", "y_hat", "sigmoid(sigmoid(net_output))", r"\sigma(\sigma(net_{output}(t)))",
-         "squashes what is squashed already", NOTHING, "002 lines 318 and 325"),
-    _row("tanh-for-sigmoid-output", "y_hat", "np.tanh(net_output)", r"\tanh(net_{output}(t))",
-         "squashes by tanh what the backward differentiates as a sigmoid", NOTHING, STALE),
-    _row("loss-without-half", "loss", "np.sum((y_hat - y) ** 2, axis=(-2, -1))", r"\lVert \hat{y}(t) - y(t) \rVert^2",
-         "reports twice the loss that is differentiated", COSINE, REPORTED),
-    _row("loss-is-a-mean", "loss", "np.mean((y_hat - y) ** 2, axis=(-2, -1))",
-         r"\operatorname{mean} (\hat{y}(t) - y(t))^{\odot 2}",
-         "reports a mean of squares and differentiates half their sum", COSINE, "000 line 227; " + REPORTED),
-    _row("loss-mean-over-batch", "loss", "0.5 * np.sum((y_hat - y) ** 2, axis=(-2, -1)) / y.shape[-2]",
-         r"\frac{1}{2B} \lVert \hat{y}(t) - y(t) \rVert^2",
-         "reports a mean over the batch and differentiates the sum", "B = 1", REPORTED),
-    _row("loss-is-cross-entropy", "loss", "-np.sum(y * np.log(y_hat) + (1 - y) * np.log(1 - y_hat), axis=(-2, -1))",
-         r"-\sum (y(t) \odot \log \hat{y}(t) + (1 - y(t)) \odot \log(1 - \hat{y}(t)))",
-         "reports a cross-entropy and differentiates the squared error", NOTHING, REPORTED),
-)  # fmt: skip
+FORWARD = elman.forward(WRITER) + output_layer.forward(WRITER)
 
-_ERROR, _OUT = r"(\hat{y}(t) - y(t))", r"\hat{y}(t) \odot (1 - \hat{y}(t))"
-
-OUTPUT = (
-    _row("output-slope-dropped", "delta_output", "y_hat - y", r"\hat{y}(t) - y(t)",
-         "takes the derivative by y_hat for that by net_output", "a cross-entropy loss, for which it is right",
-         "002 line 143; " + JACOBIAN),
-    _row("sign-of-the-error", "delta_output", "(y - y_hat) * y_hat * (1 - y_hat)", r"(y(t) - \hat{y}(t)) \odot " + _OUT,
-         "climbs where it should descend, unless the update adds", "an update that adds the gradient",
-         "002 line 300; " + SIGN),
-    _row("negative-error-without-slope", "delta_output", "y - y_hat", r"y(t) - \hat{y}(t)",
-         "has the sign of the error turned round and the output slope dropped", "an update that adds the gradient",
-         "002 lines 143 and 300; " + JACOBIAN),
-    _row("output-slope-twice", "delta_output", "(y_hat - y) * (y_hat * (1 - y_hat)) ** 2",
-         _ERROR + r" \odot (\hat{y}(t) \odot (1 - \hat{y}(t)))^{\odot 2}",
-         "applies the output slope twice", NOTHING, SLOPE),
-    _row("output-slope-at-net", "delta_output", "(y_hat - y) * trace.net_output * (1 - trace.net_output)",
-         _ERROR + r" \odot net_{output}(t) \odot (1 - net_{output}(t))",
-         "applies z (1 - z), right for an activation, to the pre-activation", NOTHING, "002 line 50; " + SLOPE),
-    _row("tanh-slope-on-output", "delta_output", "(y_hat - y) * (1 - y_hat ** 2)",
-         _ERROR + r" \odot (1 - \hat{y}(t)^{\odot 2})",
-         "takes tanh's derivative for the sigmoid's", NOTHING, SLOPE),
-    _row("output-slope-lacks-a-factor", "delta_output", "(y_hat - y) * (1 - y_hat)",
-         _ERROR + r" \odot (1 - \hat{y}(t))",
-         "takes 1 - y_hat for y_hat (1 - y_hat)", NOTHING, SLOPE),
-    _row("last-loss-only", "delta_output",
-         "np.concatenate([np.zeros_like(y[:-1]), ((y_hat - y) * y_hat * (1 - y_hat))[-1:]])",
-         r"[t = T-1]\, " + _ERROR + r" \odot " + _OUT,
-         "sends back the last step's loss alone", "a loss at the last step only, or " + SHORT, LAST_LOSS),
-    _row("last-loss-at-every-step", "delta_output", "np.repeat(((y_hat - y) * y_hat * (1 - y_hat))[-1:], T, axis=0)",
-         r"(\hat{y}(T-1) - y(T-1)) \odot \hat{y}(T-1) \odot (1 - \hat{y}(T-1))",
-         "injects the last step's loss at every step", SHORT, LAST_LOSS),
-    _row("last-output-slope-at-every-step", "delta_output", "(y_hat - y) * y_hat[-1] * (1 - y_hat[-1])",
-         _ERROR + r" \odot \hat{y}(T-1) \odot (1 - \hat{y}(T-1))",
-         "takes every step's slope at the last step's output", SHORT + ", " + SMALL, STALE),
-    _row("targets-late-by-one", "delta_output", "(y_hat - np.roll(y, 1, axis=0)) * y_hat * (1 - y_hat)",
-         r"(\hat{y}(t) - y(t-1)) \odot " + _OUT, "compares with the previous step's target, wrapping round at 0",
-         SHORT + ", constant targets", INDEX),
-    _row("targets-early-by-one", "delta_output", "(y_hat - np.roll(y, -1, axis=0)) * y_hat * (1 - y_hat)",
-         r"(\hat{y}(t) - y(t+1)) \odot " + _OUT, "compares with the next step's target, wrapping round at the end",
-         SHORT + ", constant targets", INDEX),
-    _row("targets-reversed", "delta_output", "(y_hat - y[::-1]) * y_hat * (1 - y_hat)",
-         r"(\hat{y}(t) - y(T-1-t)) \odot " + _OUT, "compares with the targets in reversed order",
-         SHORT + ", palindromes", "000 line 513, 002 line 297; " + INDEX),
-)  # fmt: skip
+OUTPUT = output_layer.backward(WRITER)
 
 _SLOPE = r"a_{hidden}(t) \odot (1 - a_{hidden}(t))"
 _SENT, _CARRIED = r"(\delta_{output}(t) W_{output}^T)", r"(\delta_{hidden}(t+1) W_{hidden}^T)"
@@ -195,7 +110,7 @@ HIDDEN = (
          "000 line 605; " + CARRY),
     _row("carry-slope-of-next-state", "delta_implicit", _CARRY + " * slope[min(t + 1, T - 1)]",
          _CARRIED + r" \odot a_{hidden}(t+1) \odot (1 - a_{hidden}(t+1))", "takes σ′ at the state of t+1",
-         f"{SHORT}, {SMALL}", "000 line 533; " + INDEX),
+         f"{SHORT}, {SMALL}", "000 line 534; " + INDEX),
     _row("carry-slope-of-both-states", "delta_implicit", _CARRY + " * slope[min(t + 1, T - 1)] * slope[t]",
          _CARRIED + r" \odot a_{hidden}(t+1) \odot (1 - a_{hidden}(t+1)) \odot " + _SLOPE,
          "multiplies the future delta by σ′ of the future state and again by σ′ of the present one", SHORT,
@@ -233,7 +148,7 @@ HIDDEN = (
          SHORT, LAST_LOSS),
     _row("slope-after-the-sum", "delta_hidden", "(delta_explicit[t] + delta_implicit[t]) * slope[t]",
          r"(\delta_{explicit}(t) + \delta_{implicit}(t)) \odot " + _SLOPE,
-         "multiplies the sum by σ′, which is in both its terms already", NOTHING, "000 line 550; " + SLOPE),
+         "multiplies the sum by σ′, which is in both its terms already", NOTHING, SLOPE),
     _row("explicit-delta-late-by-one", "delta_hidden", "delta_explicit[t - 1] + delta_implicit[t]",
          r"\delta_{explicit}(t-1) + \delta_{implicit}(t)",
          "adds the previous step's explicit delta, wrapping round at 0",

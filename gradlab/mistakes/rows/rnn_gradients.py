@@ -89,7 +89,8 @@ _WEIGHTED = r"\sum_t {}^T \delta_{{{}}}(t)"
 GRADIENTS = (
     *_sums(),
     _product("previous-state-in-output-gradient", "grad_W_output", "a_previous", "delta_output",
-             _WEIGHTED.format("a_{hidden}(t-1)", "output"), "takes a(t-1) for a(t)", SMALL, INDEX),
+             _WEIGHTED.format("a_{hidden}(t-1)", "output"), "takes a(t-1) for a(t)", SMALL,
+             "002 line 303; " + INDEX),
     _product("net-in-output-gradient", "grad_W_output", "trace.net_hidden", "delta_output",
              _WEIGHTED.format("net_{hidden}(t)", "output"), "takes the pre-activation for the activation", NOTHING,
              OPERAND),
@@ -117,7 +118,7 @@ GRADIENTS = (
              "takes the layer's input for the previous state", EQUAL_SIZES, "002 line 368; " + OPERAND, True),
     _product("previous-input-in-input-gradient", "grad_W_input", "np.roll(x, 1, axis=0)", "delta_hidden",
              r"\sum_t x((t-1) \bmod T)^T \delta_{hidden}(t)", "takes x(t-1) for x(t), wrapping round at step 0",
-             SHORT + ", constant inputs", "000 line 541; " + INDEX),
+             SHORT + ", constant inputs", INDEX),
     _product("next-input-in-input-gradient", "grad_W_input", "x[1:]", "delta_hidden[:-1]",
              _WEIGHTED.format("x(t+1)", "hidden"), "takes x(t+1) for x(t)", "constant inputs", INDEX),
     *_others("input", "x", "x", ""),

@@ -1,0 +1,71 @@
+"""Calling the functions under test: one line for whatever goes wrong in them, and never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import io
+from collections.abc import Callable
+from typing import Any
+
+from gradlab.checker.watch import SubmissionError, watched
+
+
+class GradientCheckError(ValueError):
+    """A check that cannot be made: one line that says what is wrong, where, and what would be right."""
+
+
+def call(function: Callable[..., Any], seconds: float, work: Callable[..., Any], *args: Any, name: str) -> Any:
+    """work(*args), which calls `function`; what it prints is thrown away.
+
+    Raises:
+        GradientCheckError: the function raises (the message has its file and line), or does not end in time.
+    """
+    try:
+        found = watched(origin(function), name, seconds, _quiet, work, *args)
+    except SubmissionError as error:
+        raise GradientCheckError(str(error)) from None
+    if isinstance(found, GradientCheckError):
+        raise found
+    return found
+
+
+def _quiet(work: Callable[..., Any], *args: Any) -> Any:
+    """work(*args); a GradientCheckError is returned, for it is a line already."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            return work(*args)
+        except GradientCheckError as error:
+            return error.with_traceback(None)
+
+
+def plain(function: Any) -> Any:
+    """The Python function in a method, a partial, a decorated function or a callable object."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif not inspect.isroutine(function) and not inspect.isclass(function) and callable(function):
+            inner = type(function).__call__
+            if inner is function or not inspect.isfunction(inner):
+                return function
+            function = inner
+        else:
+            return function
+
+
+def origin(function: Any) -> str:
+    """The file that a function is from."""
+    code = getattr(plain(function), "__code__", None)
+    return code.co_filename if code is not None else getattr(function, "__module__", None) or "?"
+
+
+def needs_callable(**functions: Any) -> None:
+    """Raises GradientCheckError for an argument that cannot be called."""
+    for name, function in functions.items():
+        if not callable(function):
+            raise GradientCheckError(f"{name} is a {type(function).__name__}, wanted a function")

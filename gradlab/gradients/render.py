@@ -1,0 +1,126 @@
+"""A gradient's report as a person reads it: a rich table, and the same as plain text and as HTML."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from gradlab.checker.verdict import Tally, Verdict
+from gradlab.gradients.report import GradientReport, LeafReport
+
+STYLES = {Verdict.AGREE: "green", Verdict.DISAGREE: "bold red", Verdict.CANNOT_TELL: "yellow"}
+WIDTH = 110
+TITLES = {"float_run": "float run", "complex_step": "complex step", "finite_difference": "differences"}
+
+
+def shown(report: GradientReport) -> Group:
+    """What the console prints of a report."""
+    parts: list[Any] = [_headline(report), Text(""), _table(report), Text("")]
+    parts.append(
+        Text("Digits to which each oracle agrees, the worst entry; ✗ entries that disagree; ? cannot tell.", "dim")
+    )
+    parts += [Text(line, style="dim") for line in _oracles(report)]
+    parts += [Text(f"note: {note}", style="yellow") for note in (*report.notes, *_kinks(report))]
+    for leaf in report.leaves.values():
+        parts += _worst(report, leaf)
+    parts += [Text(f"hint: {hint}", style="cyan") for hint in report.hints]
+    return Group(*parts)
+
+
+def text(report: GradientReport) -> str:
+    """The same as plain text."""
+    stream = io.StringIO()
+    Console(file=stream, width=WIDTH, color_system=None, highlight=False).print(shown(report))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+
+
+def html(report: GradientReport) -> str:
+    """The same for a notebook's output cell."""
+    console = Console(file=io.StringIO(), width=WIDTH, record=True, highlight=False)
+    console.print(shown(report))
+    return console.export_html(inline_styles=True, code_format='<pre style="line-height:1.3">{code}</pre>')
+
+
+def _headline(report: GradientReport) -> Text:
+    verdict = report.verdict
+    line = Text(str(verdict), style=STYLES[verdict])
+    said = report.conventions.described()
+    if verdict is Verdict.AGREE:
+        line.append(f"   to {_number(report.digits)} digits", style="green")
+    elif verdict is Verdict.DISAGREE:
+        line.append("   proven wrong" if report.proven else "   beyond every error bound", style="bold red")
+    size = sum(leaf[0].size for leaf in report.found.values())
+    line.append(f"   {size} entries{f', {said}' if said else ''}, {report.seconds * 1000:.0f} ms", style="dim")
+    return line
+
+
+def _table(report: GradientReport) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("leaf")
+    table.add_column("shape")
+    for oracle in report.oracles:
+        table.add_column(TITLES.get(oracle, oracle), justify="right")
+    for name in ("cosine", "factor", "residual"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    for leaf in report.leaves.values():
+        cells = [_cell(leaf.tallies[o], leaf.digits[o]) if o in leaf.tallies else Text("") for o in report.oracles]
+        alike = [leaf.likeness.cosine, leaf.likeness.factor, leaf.likeness.residual]
+        values = [
+            "" if v is None else f"{v:.6f}" if i == 0 else f"{v:.6g}" if i == 1 else f"{v:.1e}"
+            for i, v in enumerate(alike)
+        ]
+        verdict = Text("zero" if leaf.zero else str(leaf.verdict), style="dim" if leaf.zero else STYLES[leaf.verdict])
+        table.add_row(leaf.path, str(leaf.shape), *cells, *values, verdict)
+    return table
+
+
+def _cell(tally: Tally, digits: float) -> Text:
+    if tally.disagree:
+        return Text(f"{tally.disagree} ✗", style=STYLES[Verdict.DISAGREE])
+    if not tally.probed:
+        return Text("?", style=STYLES[Verdict.CANNOT_TELL])
+    return Text(_number(digits) + (f" ({tally.cannot_tell} ?)" if tally.cannot_tell else ""))
+
+
+def _oracles(report: GradientReport) -> list[str]:
+    lines = []
+    for name, one in report.evidence.witnesses.items():
+        held = int(one.agree.all(axis=1).sum())
+        lines.append(f"{TITLES.get(name, name)}: asked along {len(one.agree)} random directions, {held} agree.")
+    lines += [f"{TITLES.get(name, name)} does not apply: {why}." for name, why in report.refused.items()]
+    said = set(report.refused.values())
+    for name, why in report.evidence.estimated.items():
+        lines.append(
+            f"{TITLES.get(name, name)}: its error bound is an estimate" + ("." if why in said else f": {why}.")
+        )
+        said.add(why)
+    return lines
+
+
+def _kinks(report: GradientReport) -> list[str]:
+    return [
+        f"kink at this point: {int(where.sum())} of {where.size} entries of {path} have two derivatives there; move it"
+        for path, where in report.kinks.items()
+    ]
+
+
+def _worst(report: GradientReport, leaf: LeafReport) -> list[Any]:
+    if not leaf.worst:
+        return []
+    return [
+        Text(
+            f"{report.place(leaf.path, e)} is {e.value:.12g}, should be {e.wanted:.12g}"
+            f" ({TITLES.get(e.oracle, e.oracle)})"
+        )
+        for e in leaf.worst
+    ]
+
+
+def _number(digits: float) -> str:
+    return "all" if np.isinf(digits) else f"{digits:.0f}" if digits >= 20 else f"{digits:.1f}"

@@ -1,0 +1,229 @@
+"""What a check of a gradient found: as an object, as text, as a table for notebooks, as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gradlab.checker.verdict import Judged, Tally, Verdict
+from gradlab.gradients.conventions import Conventions
+from gradlab.gradients.evidence import Evidence
+from gradlab.gradients.hints import Likeness, hints
+from gradlab.gradients.subject import Subject
+from gradlab.gradients.tree import indexed
+
+Array = np.ndarray[Any, Any]
+
+WORST = 3  # entries that are written out for each leaf
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry that disagrees: where it is, what was returned, what it should be, and who says so."""
+
+    index: tuple[int, ...]
+    value: float
+    wanted: float
+    oracle: str
+    output: int = 0
+
+
+@dataclass(frozen=True)
+class LeafReport:
+    """One leaf: verdict; tallies and digits by oracle; how alike it is to what is right; its worst entries.
+
+    zero: all of it is proven to be zero on both sides, so that it had nothing to show.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    verdict: Verdict
+    zero: bool
+    tallies: dict[str, Tally]
+    digits: dict[str, float]
+    likeness: Likeness
+    worst: tuple[Entry, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "verdict": str(self.verdict),
+            "shape": list(self.shape),
+            "zero": self.zero,
+            "cosine": self.likeness.cosine,
+            "factor": self.likeness.factor,
+            "residual": self.likeness.residual,
+            "oracles": {
+                name: {
+                    "agree": tally.agree,
+                    "disagree": tally.disagree,
+                    "cannot_tell": tally.cannot_tell,
+                    "digits": _finite(self.digits[name]),
+                }
+                for name, tally in self.tallies.items()
+            },
+            "worst": [
+                {"index": list(e.index), "value": _finite(e.value), "wanted": _finite(e.wanted), "oracle": e.oracle}
+                for e in self.worst
+            ],
+        }
+
+
+@dataclass(eq=False, frozen=True)
+class GradientReport:
+    """The verdict on a gradient, leaf by leaf and oracle by oracle.
+
+    notes: a line for each guard that had something to say. hints: evidence of what the mistake is, a sentence each.
+    """
+
+    subject: Subject
+    conventions: Conventions
+    found: dict[str, Array]
+    evidence: Evidence
+    notes: tuple[str, ...] = ()
+    kinks: dict[str, Array] = field(default_factory=dict)
+    seconds: float = 0.0
+    seed: int = 0
+    also: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all leaves that had something to show."""
+        return Verdict.worst(leaf.verdict for leaf in self.leaves.values() if not leaf.zero)
+
+    @property
+    def ok(self) -> bool:
+        return self.verdict is Verdict.AGREE
+
+    @property
+    def proven(self) -> bool:
+        """Whether a verdict of disagree is a proof: the enclosures are disjoint."""
+        return any(leaf.tallies["certified"].disagree for leaf in self.leaves.values() if "certified" in leaf.tallies)
+
+    @property
+    def digits(self) -> float:
+        """To how many digits the worst entry that agrees does so, by the sharpest oracle of each leaf."""
+        return min(
+            (max(leaf.digits.values()) for leaf in self.leaves.values() if leaf.digits and not leaf.zero), default=0.0
+        )
+
+    @property
+    def oracles(self) -> tuple[str, ...]:
+        """The oracles that judged every leaf."""
+        return tuple(dict.fromkeys(name for by in self.evidence.judged.values() for name in by))
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Why an oracle does not apply, by oracle."""
+        return self.evidence.refused
+
+    @cached_property
+    def leaves(self) -> dict[str, LeafReport]:
+        return {path: self._leaf(path) for path in self.found}
+
+    @cached_property
+    def hints(self) -> tuple[str, ...]:
+        if self.verdict is not Verdict.DISAGREE:
+            return self.also
+        wrong = [path for path, leaf in self.leaves.items() if leaf.verdict is Verdict.DISAGREE]
+        return (*hints(self.found, self.evidence.truth, wrong, self.subject.params.leaves), *self.also)
+
+    def _leaf(self, path: str) -> LeafReport:
+        judged = self.evidence.judged.get(path, {})
+        with np.errstate(over="ignore"):
+            tallies = {name: one.tally() for name, one in judged.items()}
+        right = self.evidence.truth.get(path)
+        zero = path in self.evidence.zero and bool(
+            (self.evidence.zero[path] | (judged["certified"].agree & (judged["certified"].scale == 0))).all()
+        )
+        verdicts = [tally.verdict for tally in tallies.values()]
+        verdict = Verdict.CANNOT_TELL
+        if Verdict.DISAGREE in verdicts:
+            verdict = Verdict.DISAGREE
+        elif Verdict.AGREE in verdicts and path not in self.kinks:
+            verdict = Verdict.AGREE
+        return LeafReport(
+            path,
+            self.subject.params.leaves[path].shape,
+            verdict,
+            zero and verdict is not Verdict.DISAGREE,
+            tallies,
+            {name: _digits(one) for name, one in judged.items()},
+            Likeness(self.found[path], self.found[path] * np.nan if right is None else right),
+            tuple(self._worst(path, judged)),
+        )
+
+    def _worst(self, path: str, judged: dict[str, Judged]) -> list[Entry]:
+        for oracle in ("certified", "twin", "complex_step", "finite_difference", "float_run"):
+            one = judged.get(oracle)
+            if one is None or not one.disagree.any():
+                continue
+            with np.errstate(invalid="ignore", divide="ignore"):
+                part = np.where(one.disagree, np.nan_to_num(one.distance / one.scale, nan=np.inf), -1.0)
+            chosen = np.argsort(-part, axis=None, kind="stable")[: min(WORST, int(one.disagree.sum()))]
+            places = [tuple(int(i) for i in np.unravel_index(at, part.shape)) for at in chosen]
+            return [
+                Entry(at[1:], float(self.found[path][at]), float(self.evidence.truth[path][at]), oracle, at[0])
+                for at in places
+            ]
+        return []
+
+    def __rich__(self) -> Any:
+        from gradlab.gradients import render
+
+        return render.shown(self)
+
+    def __str__(self) -> str:
+        from gradlab.gradients import render
+
+        return render.text(self)
+
+    def _repr_html_(self) -> str:
+        from gradlab.gradients import render
+
+        return render.html(self)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "verdict": str(self.verdict),
+            "proven": self.proven,
+            "digits": _finite(self.digits),
+            "conventions": self.conventions.described(),
+            "oracles": list(self.oracles),
+            "refused": dict(self.refused),
+            "estimated": dict(self.evidence.estimated),
+            "witnesses": {
+                name: {
+                    "directions": len(one.agree),
+                    "agree": int(one.agree.all(axis=1).sum()),
+                    "digits": _finite(_digits(one)),
+                }
+                for name, one in self.evidence.witnesses.items()
+            },
+            "leaves": {path: leaf.to_json() for path, leaf in self.leaves.items()},
+            "notes": list(self.notes),
+            "hints": list(self.hints),
+            "kinks": {path: [list(map(int, at)) for at in np.argwhere(where)] for path, where in self.kinks.items()},
+            "seconds": round(self.seconds, 4),
+            "seed": self.seed,
+        }
+
+    def place(self, path: str, entry: Entry) -> str:
+        """Where an entry is, in words."""
+        name = self.subject.names[entry.output]
+        return indexed(path, entry.index) + (f" ({name})" if name else "")
+
+
+def _digits(judged: Judged) -> float:
+    """To how many digits the entries that agree are known to, the worst of them."""
+    known = judged.agree & (judged.scale > 0)
+    if not known.any():
+        return 0.0
+    with np.errstate(divide="ignore"):
+        return max(0.0, float(np.min(-np.log10(judged.allowed[known] / judged.scale[known]))))
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not np.isfinite(number) else number

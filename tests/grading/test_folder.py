@@ -1,0 +1,165 @@
+"""A folder is graded whole: whatever a file does, the others get their verdicts, and nothing of it is left."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gradlab.checker.verdict import Verdict
+from gradlab.checker.watch import SubmissionError
+from gradlab.grading import FolderReport, Limits, grade_folder, write_lesson
+from gradlab.grading.row import Row
+
+QUICK = Limits(seconds=1.0, grace=1.0, total=20.0)
+
+
+def processes_in(folder: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            if process.name.isdigit() and str(folder).encode() in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return [process for process in found if process != os.getpid()]
+
+
+@pytest.fixture(scope="module")
+def graded(
+    source: str, fill_in: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[FolderReport, list[tuple[str, int, int]]]:
+    folder = tmp_path_factory.mktemp("class")
+    files = {
+        "right.py": source,
+        "doubled.py": source.replace("= (y_hat - y) * y_hat", "= 2 * (y_hat - y) * y_hat"),
+        "dropped.py": source.replace("multiply(delta_hidden[t + 1], W_hidden.T) * slope[t]", "0 * slope[t]"),
+        "=danger.py": "raise ValueError('=1+1 [/red]')",
+        "endless.py": "while True: pass",
+        "empty.py": "",
+        "killer.py": source + "\nimport os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n",
+        "half.py": fill_in("rnn", {"rnn.grad_x": "...", "rnn.delta_hidden": "delta_explicit[t]"}),
+        "lesson.py": write_lesson("rnn"),
+        "notes.txt": "no submission",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    (folder / "sub.py").mkdir()
+    calls: list[tuple[str, int, int]] = []
+    report = grade_folder(folder, limits=QUICK, workers=2, progress=lambda *call: calls.append(call))
+    assert processes_in(folder) == []
+    return report, calls
+
+
+# file: (verdict, first wrong equation, steps, mistake, part of the note or score)
+ROWS = {
+    "=danger.py": ("refused", "", (), (), "1: importing it raises ValueError: =1+1 [/red]"),
+    "doubled.py": ("disagree", "rnn.delta_output", (0, 1, 2, 3, 4, 5), ("output-delta-doubled",), ""),
+    "dropped.py": ("disagree", "rnn.delta_implicit", (0, 1, 2, 3, 4), ("recurrence-dropped",), ""),
+    "empty.py": ("refused", "", (), (), "defines no function forward; wanted forward, loss, bptt"),
+    "endless.py": ("refused", "", (), (), "importing it did not end within 1 s"),
+    "half.py": ("disagree", "rnn.delta_hidden", (0, 1, 2, 3, 4), (), "7 of 9 equations right"),
+    "killer.py": ("refused", "", (), (), "."),
+    "lesson.py": ("cannot tell", "", (), (), "0 of 9 equations right"),
+    "right.py": ("agree", "", (), (), ""),
+}
+
+
+def test_every_file_has_its_row_in_the_order_of_names(graded: tuple[FolderReport, object]) -> None:
+    assert [row.file for row in graded[0].rows] == list(ROWS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_each_row_says_what_became_of_its_file(name: str, graded: tuple[FolderReport, object]) -> None:
+    [row] = [row for row in graded[0].rows if row.file == name]
+    verdict, first, steps, diagnosis, said = ROWS[name]
+    assert (row.verdict, row.first_wrong, row.steps) == (verdict, first, steps)
+    assert row.diagnosis == diagnosis
+    assert (row.note or said == "") if said in (".", "") else said in (row.note, row.score)
+
+
+def test_progress_is_told_after_each_file(graded: tuple[FolderReport, list[tuple[str, int, int]]]) -> None:
+    report, calls = graded
+    assert sorted(name for name, _, _ in calls) == [row.file for row in report.rows]
+    assert [(done, total) for _, done, total in calls] == [(i, 9) for i in range(1, 10)]
+
+
+def test_the_report_as_text_json_and_csv(graded: tuple[FolderReport, object], tmp_path: Path) -> None:
+    report = graded[0]
+    assert report.verdict is Verdict.DISAGREE
+    assert report.counts() == {"agree": 1, "disagree": 3, "cannot tell": 1, "refused": 4}
+    assert "9 of 9 files: 1 agree, 3 disagree, 1 cannot tell, 4 refused" in str(report)
+    said = json.loads(json.dumps(report.to_json()))
+    assert [Row.read(row) for row in said["rows"]] == report.rows
+    report.write_csv(tmp_path / "out.csv")
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "out.csv").read_text())))
+    assert [line["file"].lstrip("'") for line in lines] == list(ROWS)
+    assert lines[0]["file"] == "'=danger.py"
+    assert lines[1]["steps"] == "0 1 2 3 4 5"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda path: None, "no such folder", id="missing"),
+        pytest.param(lambda path: path.write_text(""), "not a folder", id="a file"),
+        pytest.param(lambda path: path.mkdir(), "no .py file is in it", id="empty"),
+    ],
+)
+def test_what_holds_no_files_is_refused(make: Callable[[Path], object], message: str, tmp_path: Path) -> None:
+    make(tmp_path / "class")
+    with pytest.raises(SubmissionError, match=message):
+        grade_folder(tmp_path / "class")
+
+
+def test_an_unknown_cell_is_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="no cell is called 'elman'"):
+        grade_folder(tmp_path, "elman")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "whole"),
+    [
+        (["agree", "agree"], Verdict.AGREE),
+        (["agree", "disagree", "refused"], Verdict.DISAGREE),
+        (["agree", "refused"], Verdict.CANNOT_TELL),
+        (["agree", "cannot tell"], Verdict.CANNOT_TELL),
+        ([], Verdict.CANNOT_TELL),
+    ],
+)
+def test_a_folder_agrees_only_where_every_file_does(verdicts: list[str], whole: Verdict) -> None:
+    rows = [Row(str(i), verdict) for i, verdict in enumerate(verdicts)]
+    assert FolderReport("class", len(rows), rows).verdict is whole
+    assert FolderReport("class", len(rows), rows, interrupted=True).ok is False
+
+
+SCRIPT = """
+import sys
+from gradlab.grading import grade_folder, Limits
+seen = lambda *call: print(*call, flush=True)
+report = grade_folder(sys.argv[1], limits=Limits(seconds=30.0), workers=2, diagnosis=False, progress=seen)
+print(report.interrupted, [row.file for row in report.rows], flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_a_stopped_grading_leaves_nothing_behind(number: int, source: str, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(source)
+    (tmp_path / "b.py").write_text("while True: pass")
+    with subprocess.Popen([sys.executable, "-c", SCRIPT, tmp_path], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "a.py 1 2\n"
+        process.send_signal(number)
+        rest = process.stdout.read()
+    assert rest == ("True ['a.py']\n" if number == signal.SIGINT else "")
+    deadline = time.monotonic() + 5
+    while processes_in(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert processes_in(tmp_path) == []
