@@ -19,8 +19,9 @@ from gradlab.problem import Inputs
 
 Array = np.ndarray[Any, Any]
 
-# Numbers in one chunk's states; more would fall out of the second-level cache between one step and the next.
-CHUNK = 1 << 15
+# Numbers in one chunk's states or weights: 128 KiB of floats. Larger arrays fall out of the second-level cache between one
+# step and the next, and are handed back to the system and faulted in again at each.
+CHUNK = 1 << 14
 
 
 def differentiable(cell: Cell, inputs: Inputs) -> dict[str, tuple[int, ...]]:
