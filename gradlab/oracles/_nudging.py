@@ -19,8 +19,8 @@ from gradlab.problem import Inputs
 
 Array = np.ndarray[Any, Any]
 
-# Numbers in one chunk's states or weights: 128 KiB of floats. Larger arrays fall out of the second-level cache between one
-# step and the next, and are handed back to the system and faulted in again at each.
+# Numbers in one chunk's states or weights: 128 KiB of floats. Larger arrays fall out of the second-level cache between
+# one step and the next, and are handed back to the system and faulted in again at each.
 CHUNK = 1 << 14
 
 
