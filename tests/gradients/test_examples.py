@@ -1,6 +1,6 @@
 """Right and wrong code in the styles that people write it in: every verdict right, and no hint misleading.
 
-Each file in examples/ is right; the wrong ones are edits of it, one line each, from the classes of MISTAKES.md.
+Each file in examples/ is right; the wrong ones are edits of it, one line each, from the classes of the survey.
 """
 
 from __future__ import annotations

@@ -295,7 +295,7 @@ def test_one_step_has_no_later_losses() -> None:
 
 
 def _form(source: str) -> list[str]:
-    """What in a function's source breaks the law of straight lines, limits from STYLE.md."""
+    """What in a function's source breaks the law of straight lines."""
     tree = ast.parse(source).body[0]
     assert isinstance(tree, ast.FunctionDef)
     forbidden = (ast.If, ast.IfExp, ast.While, ast.Try, ast.With, ast.Match, ast.Lambda, ast.BoolOp, ast.Assert)

@@ -1,6 +1,6 @@
 r"""Mistakes in the long short-term memory, equation by equation; its gradients are in `lstm_gradients`.
 
-A right-hand side is written in the names of `gradlab.manual.lstm`; its LaTeX in the language of DERIVATIONS.md, in
+A right-hand side is written in the names of `gradlab.manual.lstm`; its LaTeX in the language of derivations, in
 which juxtaposition is the matrix product, and [t > 0] is 1 where it holds and 0 elsewhere.
 """
 

@@ -1,6 +1,6 @@
 r"""Mistakes in the Elman network, equation by equation: the forward pass and the deltas; then `rnn_gradients`.
 
-A right-hand side is written in the names of `gradlab.manual.rnn`; its LaTeX in the language of DERIVATIONS.md, in which
+A right-hand side is written in the names of `gradlab.manual.rnn`; its LaTeX in the language of derivations, in which
 juxtaposition is the matrix product, a bare name is that of step t, and [t > 0] is 1 where it holds and 0 elsewhere.
 """
 

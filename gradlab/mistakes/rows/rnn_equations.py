@@ -1,4 +1,4 @@
-"""The equations of the Elman network as they stand in its derivation, in the language of DERIVATIONS.md."""
+"""The equations of the Elman network as they stand in its derivation, in the language of derivations."""
 
 from gradlab.mistakes.rows.classes import Writer
 

@@ -1,6 +1,6 @@
 r"""Mistakes in real-time recurrent learning, equation by equation.
 
-A right-hand side is written in the names of `gradlab.manual.rtrl`; its LaTeX in the language of DERIVATIONS.md. A row
+A right-hand side is written in the names of `gradlab.manual.rtrl`; its LaTeX in the language of derivations. A row
 differentiated by a matrix has three indices: where its derivation cannot say what a mistake does to them, the LaTeX
 here names them, [i, j, k] for the derivative of unit k by W[i, j].
 """
