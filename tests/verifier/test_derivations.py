@@ -168,7 +168,7 @@ VERDICTS = {
 
 
 def test_the_verdicts_on_the_seed_are_those_of_the_table() -> None:
-    """A survey of the seed in float64, but for 709 and 729: false in float64 by their values, here by their shapes already (1×4 and 4×1)."""
+    """As judged in float64, but for 709 and 729: false by their values there, here by their shapes (1×4 and 4×1)."""
     text = ERRATA.read_text(encoding="utf-8").splitlines()
     heads = {number: int(m[1]) for number, line in enumerate(text, 1) if (m := re.match(r"\*\*Line (\d+)\.", line))}
     found: dict[int, set[str]] = {}
