@@ -10,7 +10,14 @@ STAMP := .venv/.set-up
 INTACT = [ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] && [ -x $(BIN)/gradlab ] && $(BIN)/python -c "" 2>/dev/null
 READY  = [ $(STAMP) -nt pyproject.toml ] && $(INTACT)
 
-.PHONY: help check test lint clean set-up
+.PHONY: help check test lint clean set-up bench bench-set-up
+
+BENCHMARKS  := gradient_time check_time detection growth throughput training_time
+BENCH_BIN   := .venv-bench/bin
+BENCH_STAMP := .venv-bench/.set-up
+BENCH_FLAGS ?=
+BENCH_INTACT = [ "$$(cat $(BENCH_STAMP) 2>/dev/null)" = "$$(pwd -P)" ] && $(BENCH_BIN)/python -c "" 2>/dev/null
+BENCH_READY  = [ $(BENCH_STAMP) -nt pyproject.toml ] && [ $(BENCH_STAMP) -nt benchmarks/constraints.txt ] && $(BENCH_INTACT)
 
 # Several targets in one call run in the order they are named, so that `clean` never meets a set-up.
 .NOTPARALLEL:
@@ -19,7 +26,8 @@ help:
 	@echo "make check   check every hand-written gradient of this repository"
 	@echo "make test    lint, then run the tests"
 	@echo "make lint    ruff, mypy and the laws on imports"
-	@echo "make clean   remove .venv, build products and caches"
+	@echo "make bench   run the benchmarks and write benchmarks/README.md"
+	@echo "make clean   remove the environments, build products and caches"
 
 check: set-up
 	@$(BIN)/gradlab check
@@ -33,13 +41,22 @@ lint: set-up
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# An environment of its own, so that the peers it installs never touch what is developed and tested in .venv.
+bench: bench-set-up
+	@cd benchmarks && for script in $(BENCHMARKS); do ../$(BENCH_BIN)/python $$script.py $(BENCH_FLAGS) || exit; done
+	@cd benchmarks && ../$(BENCH_BIN)/python page.py $(BENCH_FLAGS)
+
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 set-up:
 	@$(READY) || { command -v "$(PYTHON)" >/dev/null || { echo "$$NO_PYTHON" >&2; exit 1; }; \
 	    "$(PYTHON)" -c "$$UNDER_LOCK" sh -c "$$SET_UP"; }
+
+bench-set-up:
+	@$(BENCH_READY) || { command -v "$(PYTHON)" >/dev/null || { echo "$$NO_PYTHON" >&2; exit 1; }; \
+	    "$(PYTHON)" -c "$$UNDER_LOCK" sh -c "$$BENCH_SET_UP"; }
 
 define NO_PYTHON
 gradlab needs Python 3.11 or newer, and $(PYTHON) was not found: install it, or name yours: make PYTHON=/path/to/python3
@@ -87,3 +104,22 @@ fi
 pwd -P > $(STAMP)
 endef
 export SET_UP
+
+define BENCH_SET_UP
+set -e
+if $(BENCH_READY); then exit 0; fi
+if $(BENCH_INTACT); then :; else rm -rf .venv-bench; fi
+rm -f $(BENCH_STAMP)
+echo "Setting up .venv-bench, with PyTorch in it; the first time takes some minutes."
+if command -v uv >/dev/null; then
+    [ -d .venv-bench ] || uv venv --quiet .venv-bench
+    uv pip install --quiet --python $(BENCH_BIN)/python --constraint benchmarks/constraints.txt --editable ".[bench]"
+else
+    "$(PYTHON)" -c "$$OLD_PYTHON"
+    [ -d .venv-bench ] || "$(PYTHON)" -m venv .venv-bench
+    $(BENCH_BIN)/python -m pip install --quiet --quiet --disable-pip-version-check \
+        --constraint benchmarks/constraints.txt --editable ".[bench]"
+fi
+pwd -P > $(BENCH_STAMP)
+endef
+export BENCH_SET_UP
