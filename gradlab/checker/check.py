@@ -84,7 +84,21 @@ def _compare(submission: Submission, problem: Problem, oracles: Iterable[str] | 
             if not any(one.undecided.any() for one in judged.values()):
                 break
         comparison.add(evidence, judged)
+    _yield_to_proofs(comparison)
     return comparison
+
+
+def _yield_to_proofs(comparison: Comparison) -> None:
+    """Where enclosures prove that an entry is right, evidence whose bounds are estimates cannot tell otherwise.
+
+    Differences taken where a network magnifies a nudge a million times are far off, and may not show it.
+    """
+    proofs = [name for name, evidence in comparison.evidence.items() if evidence.bits is not None]
+    estimates = [name for name, evidence in comparison.evidence.items() if not evidence.proven]
+    for by_oracle in comparison.judged.values():
+        for proof in by_oracle.keys() & set(proofs):
+            for estimate in by_oracle.keys() & set(estimates):
+                by_oracle[estimate].disagree &= ~by_oracle[proof].agree
 
 
 def _on_balls(

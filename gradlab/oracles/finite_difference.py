@@ -49,7 +49,7 @@ def evidence(cell: Cell, problem: Problem, bits: int = 53) -> Evidence:
         bounds |= reduced(cell, name, bound)
     for name, slope, bound in _sensitivities(cell, problem, inputs):
         values[name], bounds[name] = slope, bound
-    return Evidence("finite_difference", values, bounds)
+    return Evidence("finite_difference", values, bounds, proven=False)
 
 
 def _sensitivities(cell: Cell, problem: Problem, inputs: Inputs) -> Iterator[tuple[str, Array, Array]]:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import gradlab
-from gradlab import Verdict, oracles
+from gradlab import Problem, Verdict, oracles
 from gradlab.cells import cell
-from gradlab.checker.check import ADDITION_EVERY
+from gradlab.checker.check import ADDITION_EVERY, compare
 from gradlab.checker.watch import SubmissionError
+from gradlab.manual import rnn
 
 QUANTITIES = list(cell("rnn").quantities)
 AGREE, DISAGREE, CANNOT_TELL = Verdict.AGREE, Verdict.DISAGREE, Verdict.CANNOT_TELL
@@ -264,3 +265,30 @@ def test_a_file_that_cannot_be_judged_ends_the_run(inserted: Callable[..., Path]
     path = inserted("if len(x) == 2: raise ValueError('only when T is 2')")
     with pytest.raises(SubmissionError, match="bptt raises ValueError: only when T is 2"):
         gradlab.check("rnn", code=path, examples=50)
+
+
+def _magnifying() -> Problem:
+    """An LSTM that magnifies a nudge so much that differences are taken far outside of where it is linear."""
+    lstm = cell("lstm").module
+    shapes = {"W_input": (1, 3), "W_hidden": (3, 3), "bias": (3,)}
+    params = {f"{kind}_{gate}": np.full(shape, 1e-6) for kind, shape in shapes.items() for gate in "ifgo"}
+    params["W_hidden_g"][:, 0] = 16.777216
+    zero = np.zeros((1, 3))
+    made = lstm.Params(**params, W_output=np.full((3, 1), 1e-6))
+    return Problem(made, np.ones((6, 1, 1)), np.zeros((6, 1, 1)), lstm.State(zero, zero))
+
+
+def test_an_estimate_does_not_overrule_a_proof() -> None:
+    problem = _magnifying()
+    alone = compare("lstm", problem, oracles=["finite_difference"])
+    assert alone.verdict is DISAGREE  # the estimate of the truncation is wrong here
+    beside = compare("lstm", problem, oracles=["certified", "finite_difference"])
+    assert beside.verdict is Verdict.AGREE
+    assert beside.judged["grad_bias_g"]["finite_difference"].undecided.any()
+
+
+def test_an_estimate_still_disagrees_where_the_proof_does(tmp_path: Path) -> None:
+    source = Path(rnn.__file__).read_text(encoding="utf-8")
+    (tmp_path / "mine.py").write_text(source.replace("= (y_hat - y) * y_hat", "= 2 * (y_hat - y) * y_hat"))
+    found = compare("rnn", code=tmp_path / "mine.py", oracles=["certified", "finite_difference"])
+    assert found.judged["delta_output"]["finite_difference"].disagree.any()
