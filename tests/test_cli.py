@@ -102,7 +102,10 @@ BAD = {
         edit(("def loss(y_hat: Array, y: Array)", "def loss(y_hat: Array)")),
         ": loss raises TypeError",
     ),
-    "uses entries it never assigned": (edit(("delta_hidden = np.zeros(", "delta_hidden = np.empty(")), ": bptt raises"),
+    "uses entries it never assigned": (
+        edit(("delta_hidden = np.zeros(", "delta_hidden = np.empty("), ("    delta_hidden[T] = after", "")),
+        ": bptt raises",
+    ),
 }
 
 

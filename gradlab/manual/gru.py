@@ -142,13 +142,16 @@ def loss(y_hat: Array, y: Array) -> Loss:
     return Loss(per_step, np.sum(per_step, axis=0))
 
 
-def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grads:
-    """The gradient of the total loss, by hand; `trace` is what `forward` gave for the same params, x and state."""
+def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace, after: Any = 0) -> Grads:
+    """The gradient of the total loss, by hand; `trace` is what `forward` gave for the same params, x and state.
+
+    Where the sequence goes on beyond x, `after` is what the steps after hand back (`handed_back`).
+    """
     (W_input_r,  W_input_z,  W_input_n,
      W_hidden_r, W_hidden_z, W_hidden_n, *_, W_output) = params
     recurrent_n, r, z, n, h, y_hat = trace.recurrent_n, trace.r, trace.z, trace.n, trace.h, trace.y_hat
     h_previous = np.concatenate([state.h_initial[None], h[:-1]])
-    z_next = np.concatenate([z[1:], np.zeros_like(z[:1])])
+    z_next = np.concatenate([z[1:], np.ones_like(z[:1])])                      # of step T: in what is handed back
     slope_r, slope_z, slope_n = r * (1 - r), z * (1 - z), 1 - n * n
     ones = np.ones_like(rows(x)[:, 0])                                         # a bias is the weight of an input of 1
     T = len(x)
@@ -158,7 +161,7 @@ def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grad
     deltas = np.empty_like(h, shape=(9, T + 1, *h.shape[1:]))
     (delta_h_implicit, delta_h, delta_z, delta_n, delta_net_n, delta_recurrent_n,
      delta_r, delta_net_r, delta_net_z) = deltas
-    deltas[:, T] = 0                                                           # delta(T) = 0: no loss comes after
+    deltas[:, T] = after                                                       # delta(T) = 0: no loss comes after
     for t in reversed(range(T)):
         delta_h_implicit[t] = (
             delta_h[t + 1] * z_next[t] + multiply(delta_net_r[t + 1], W_hidden_r.T) +
@@ -201,3 +204,17 @@ def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grad
         State(grad_h_initial),
         Deltas(delta_output, delta_h_explicit, *deltas),
     )
+
+
+def last(trace: Trace) -> State:
+    """The state after the last step, which is that before the step that follows."""
+    return State(trace.h[-1])
+
+
+def handed_back(trace: Trace, grads: Grads) -> Array:
+    """What a stretch of steps hands back to the step before its first: all that the loop carries, of its step 0.
+
+    Of delta_h(0) the share that z(0) let through to the old state.
+    """
+    _, _, *carried = grads.deltas._replace(h=grads.deltas.h * trace.z)
+    return np.stack([delta[0] for delta in carried])

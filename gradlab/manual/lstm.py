@@ -157,8 +157,11 @@ def loss(y_hat: Array, y: Array) -> Loss:
     return Loss(per_step, np.sum(per_step, axis=0))
 
 
-def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grads:
-    """The gradient of the total loss, by hand; `trace` is what `forward` gave for the same params, x and state."""
+def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace, after: Any = 0) -> Grads:
+    """The gradient of the total loss, by hand; `trace` is what `forward` gave for the same params, x and state.
+
+    Where the sequence goes on beyond x, `after` is what the steps after hand back (`handed_back`).
+    """
     (W_input_i,  W_input_f,  W_input_g,  W_input_o,
      W_hidden_i, W_hidden_f, W_hidden_g, W_hidden_o, *_, W_output) = params
     i, f, g, o, h = trace.i, trace.f, trace.g, trace.o, trace.h
@@ -175,7 +178,7 @@ def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grad
     deltas = np.empty_like(h, shape=(13, T + 1, *h.shape[1:]))
     (delta_h_implicit, delta_h, delta_c_shown, delta_c, delta_c_previous, delta_i, delta_f, delta_g, delta_o,
      delta_net_i, delta_net_f, delta_net_g, delta_net_o) = deltas
-    deltas[:, T] = 0                                                           # delta(T) = 0: no loss comes after
+    deltas[:, T] = after                                                       # delta(T) = 0: no loss comes after
     for t in reversed(range(T)):
         delta_h_implicit[t] = (
             multiply(delta_net_i[t + 1], W_hidden_i.T) + multiply(delta_net_f[t + 1], W_hidden_f.T) +
@@ -226,3 +229,14 @@ def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grad
         State(grad_h_initial, grad_c_initial),
         Deltas(delta_output, delta_h_explicit, *deltas),
     )
+
+
+def last(trace: Trace) -> State:
+    """The states after the last step, which are those before the step that follows."""
+    return State(trace.h[-1], trace.c[-1])
+
+
+def handed_back(trace: Trace, grads: Grads) -> Array:
+    """What a stretch of steps hands back to the step before its first: all that the loop carries, of its step 0."""
+    _, _, *carried = grads.deltas
+    return np.stack([delta[0] for delta in carried])

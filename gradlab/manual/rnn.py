@@ -102,8 +102,11 @@ def loss(y_hat: Array, y: Array) -> Loss:
     return Loss(per_step, np.sum(per_step, axis=0))
 
 
-def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grads:
-    """The gradient of the total loss, by hand; `trace` is what `forward` gave for the same params, x and state."""
+def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace, after: Any = 0) -> Grads:
+    """The gradient of the total loss, by hand; `trace` is what `forward` gave for the same params, x and state.
+
+    Where the sequence goes on beyond x, `after` is what the steps after hand back (`handed_back`).
+    """
     W_input, W_hidden, W_output = params
     a_hidden, y_hat = trace.a_hidden, trace.y_hat
     a_previous = np.concatenate([state.a_initial[None], a_hidden[:-1]])
@@ -113,7 +116,8 @@ def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grad
     delta_output = (y_hat - y) * y_hat * (1 - y_hat)                           # rnn.delta_output
     delta_explicit = multiply(delta_output, W_output.T) * slope                # rnn.delta_explicit
     delta_implicit = np.zeros(slope.shape, slope.dtype)
-    delta_hidden = np.zeros((T + 1, *slope.shape[1:]), slope.dtype)            # delta(T) = 0: no loss comes after
+    delta_hidden = np.zeros((T + 1, *slope.shape[1:]), slope.dtype)
+    delta_hidden[T] = after                                                    # delta(T) = 0: no loss comes after
     for t in reversed(range(T)):
         delta_implicit[t] = multiply(delta_hidden[t + 1], W_hidden.T) * slope[t]  # rnn.delta_implicit
         delta_hidden[t] = delta_explicit[t] + delta_implicit[t]                # rnn.delta_hidden
@@ -130,3 +134,13 @@ def bptt(params: Params, x: Array, y: Array, state: State, trace: Trace) -> Grad
         State(grad_a_initial),
         Deltas(delta_output, delta_explicit, delta_implicit, delta_hidden),
     )
+
+
+def last(trace: Trace) -> State:
+    """The state after the last step, which is that before the step that follows."""
+    return State(trace.a_hidden[-1])
+
+
+def handed_back(trace: Trace, grads: Grads) -> Array:
+    """What a stretch of steps hands back to the step before its first: its delta_hidden(0)."""
+    return grads.deltas.hidden[0]

@@ -259,7 +259,7 @@ def test_lists_of_different_lengths(edited: Callable[..., Path], problem: Any) -
 
 
 def test_entries_that_are_used_and_never_assigned(edited: Callable[..., Path], problem: Any) -> None:
-    path = edited(("delta_hidden = np.zeros(", "delta_hidden = np.empty("))
+    path = edited(("delta_hidden = np.zeros(", "delta_hidden = np.empty("), ("    delta_hidden[T] = after", ""))
     assert "never assigned" in said(everything, path, problem())
 
 
