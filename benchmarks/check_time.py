@@ -26,6 +26,7 @@ LIMIT = 20.0  # seconds; what one call is expected to exceed is left out
 TORCH, FULL = "torch gradcheck", "gradlab compare, four oracles"
 PEERS: dict[str, Callable[[Case], Callable[[], bool]]] = {
     TORCH: checkers.torch_gradcheck,
+    "torch gradcheck, loss in torch ‡": checkers.torch_gradcheck_native,
     "torch gradcheck, fast mode †": lambda case: checkers.torch_gradcheck(case, fast=True),
     "jax check_grads †": checkers.jax_check_grads,
     "scipy check_grad": checkers.scipy_check_grad,
@@ -115,10 +116,10 @@ def main() -> None:
         table.rows.append([*row, f"n^{number(power)}" if power == power else "–"])
     table.note = (
         "An RNN with two inputs and one output over 8 steps, float64. Every checker runs on the same hand-written "
-        "NumPy code; † looks along one random direction, not at every coordinate. The peers check the gradient by the "
-        "weights. gradlab's oracles also answer for the gradients by x and the state, every delta and every "
-        "intermediate, at every step, with a derived bound on each entry; the last two lines are their sweep over the "
-        "weights alone."
+        "NumPy code, but ‡: the same loss as an eager loop of PyTorch, and PyTorch's own gradient of it. † looks along "
+        "one random direction, not at every coordinate. The peers check the gradient by the weights. gradlab's oracles "
+        "also answer for the gradients by x and the state, every delta and every intermediate, at every step, with a "
+        "derived bound on each entry; the last two lines are their sweep over the weights alone."
     )
     result.table(table)
     targets(result, torch_over, seconds)

@@ -25,6 +25,7 @@ import numdifftools
 import numpy as np
 import scipy.optimize
 import torch
+from networks import Network, fused, torch_loss
 
 from gradlab.cells import Cell, Code, grad_record
 from gradlab.problem import Problem
@@ -89,6 +90,19 @@ def torch_gradcheck(case: Case, fast: bool = False) -> Check:
     given = tuple(torch.tensor(array, requires_grad=True) for array in case.arrays)
     # raise_exception=False: it answers False and says nothing more.
     return lambda: bool(torch.autograd.gradcheck(Written.apply, given, fast_mode=fast, raise_exception=False))
+
+
+def torch_gradcheck_native(case: Case) -> Check:
+    """torch.autograd.gradcheck of the same loss written in PyTorch, and of PyTorch's own gradient of it."""
+    inputs = case.inputs
+    net = Network(case.cell.name, inputs.params, inputs.x, inputs.y, inputs.state)
+    W = {name: torch.tensor(array, requires_grad=True) for name, array in fused(net).items()}
+    loss = torch_loss(net)
+
+    def of(*tensors: Any) -> Any:
+        return loss(dict(zip(W, tensors, strict=True)))
+
+    return lambda: bool(torch.autograd.gradcheck(of, tuple(W.values()), raise_exception=False))
 
 
 class _Called:

@@ -9,7 +9,7 @@ from typing import Any
 import networks
 import numpy as np
 from floor import parts
-from measure import Result, Spread, Table, Times, duration, interleaved, number
+from measure import Result, Spread, Table, Times, duration, interleaved, keep_freed_memory, number
 from networks import Network
 
 from gradlab.cells import CELLS
@@ -112,7 +112,49 @@ def main() -> None:
         result.table(peers)
         result.table(ground)
     targets(result, worst, FLOOR_AT if not result.quick else sizes[-1])
+    kept(result, sizes[-3:])
     result.close()
+
+
+def kept(result: Result, sizes: tuple[tuple[int, ...], ...]) -> None:
+    """The large sizes once more, in a process that keeps what is freed. Comes last: it holds from then on."""
+    if not keep_freed_memory():
+        return
+    table = Table(
+        "Time of gradlab's forward + bptt over the peer's, float64, where the process keeps freed memory",
+        ["cell, (T, B, I, H, O)", "gradlab", *PEERS, "over the best peer", "over the floor"],
+    )
+    for cell in CELLS_HERE:
+        over_best, over_floor = {}, {}
+        for size in sizes:
+            net = networks.network(cell, size, "float64")
+            times, beside, worth = measured(net, result.quick)
+            each = {name: times.ratio("gradlab", name) for name in PEERS}
+            best = times.best(PEERS)
+            over = Spread.of(g / f for g, f in zip(beside.turns["gradlab"], floors(beside, worth), strict=False))
+            over_best[size], over_floor[size] = each[best], over
+            row = [f"{cell} {size}", duration(times.seconds("gradlab").median)]
+            table.rows.append([*row, *(number(r.median) for r in each.values()), f"{each[best]} {best}", str(over)])
+            result.data[f"{cell} {size} float64, freed memory kept"] = {
+                "best": asdict(each[best]),
+                "floor": asdict(over),
+            }
+            print(f"{cell} {size}, freed memory kept: {each[best]} × {best}, {over} × the floor", flush=True)
+        size = max(over_best, key=lambda size: over_best[size].median)
+        held = sum(ratio.median <= 1 for ratio in over_best.values())
+        figure = f"{held} of {len(over_best)} sizes; worst {over_best[size]} at {size}"
+        wanted = "≤ 1.0 × the best peer at the large sizes, freed memory kept"
+        result.target(f"kept.{cell}", wanted, figure, held == len(over_best))
+        if FLOOR_AT in over_floor:
+            over = over_floor[FLOOR_AT]
+            wanted = f"≤ 1.25 × the floor at {FLOOR_AT}, freed memory kept"
+            result.target(f"kept.{cell}.floor", wanted, str(over), over.median <= 1.25)
+    table.note = (
+        "Both sides gain: by default glibc gives an array of megabytes back to the system when it is freed, and clears "
+        "and maps the next one page by page. Two calls of mallopt at the start of a process keep it "
+        "(`keep_freed_memory` in measure.py)."
+    )
+    result.table(table)
 
 
 def targets(result: Result, worst: dict[str, dict[str, Spread]], floor_at: tuple[int, ...]) -> None:

@@ -182,14 +182,13 @@ def jax_everything(net: Network) -> Callable[[], dict[str, Any]]:
 # ---- PyTorch
 
 
-def torch_loop(net: Network) -> Callable[[], dict[str, Any]]:
-    """Autograd through an eager loop."""
-    W = {name: torch.tensor(array, requires_grad=True) for name, array in fused(net).items()}
+def torch_loss(net: Network) -> Callable[[Mapping[str, Any]], Any]:
+    """The loss as an eager loop, of tensors named as `fused` names the weights."""
     x, y, state = torch.tensor(net.x), torch.tensor(net.y), [torch.tensor(array) for array in net.state]
     T, B, _ = net.x.shape
     H = net.params.W_output.shape[0]
 
-    def step(h: Any, c: Any, u: Any) -> Any:
+    def step(W: Mapping[str, Any], h: Any, c: Any, u: Any) -> Any:
         if net.cell == "rnn":
             return torch.sigmoid(torch.addmm(u, h, W["W_hidden"])), c
         if net.cell == "lstm":
@@ -202,18 +201,24 @@ def torch_loop(net: Network) -> Callable[[], dict[str, Any]]:
         n = torch.tanh(u[:, 2 * H :] + r * (recurrent[:, 2 * H :] + W["bias_hidden_n"]))
         return n + z * (h - n), c
 
-    def run() -> dict[str, Any]:
+    def loss(W: Mapping[str, Any]) -> Any:
         u = x.reshape(T * B, -1) @ W["W_input"] + W.get("bias", 0)
         h, c = state[0], state[-1]
         states = []
         for u_t in u.reshape(T, B, -1).unbind(0):
-            h, c = step(h, c, u_t)
+            h, c = step(W, h, c, u_t)
             states.append(h)
         y_hat = torch.sigmoid(torch.cat(states) @ W["W_output"])
-        loss = 0.5 * ((y_hat - y.reshape(T * B, -1)) ** 2).sum()
-        return dict(zip(W, torch.autograd.grad(loss, list(W.values())), strict=True))
+        return 0.5 * ((y_hat - y.reshape(T * B, -1)) ** 2).sum()
 
-    return run
+    return loss
+
+
+def torch_loop(net: Network) -> Callable[[], dict[str, Any]]:
+    """Autograd through an eager loop."""
+    W = {name: torch.tensor(array, requires_grad=True) for name, array in fused(net).items()}
+    loss = torch_loss(net)
+    return lambda: dict(zip(W, torch.autograd.grad(loss(W), list(W.values())), strict=True))
 
 
 def torch_module(net: Network) -> Callable[[], dict[str, Any]]:
