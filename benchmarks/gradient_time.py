@@ -112,11 +112,11 @@ def main() -> None:
         result.table(peers)
         result.table(ground)
     targets(result, worst, FLOOR_AT if not result.quick else sizes[-1])
-    kept(result, sizes[-3:])
+    keeping(result, sizes[-3:])
     result.close()
 
 
-def kept(result: Result, sizes: tuple[tuple[int, ...], ...]) -> None:
+def keeping(result: Result, sizes: tuple[tuple[int, ...], ...]) -> None:
     """The large sizes once more, in a process that keeps what is freed. Comes last: it holds from then on."""
     if not keep_freed_memory():
         return

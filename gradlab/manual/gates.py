@@ -63,7 +63,7 @@ saturating = np.errstate(over="ignore", under="ignore", invalid="ignore")
 
 def sigmoid_within(z: Array) -> Array:
     """σ(z) = 1 / (1 + e⁻ᶻ), elementwise, accurate in both tails; for use inside a `saturating` function."""
-    return np.reciprocal(1 + np.exp(-z))
+    return np.reciprocal(1.0 + np.exp(-z))                                     # 1.0: an int takes NumPy longer
 
 
 @saturating
