@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
@@ -10,9 +11,12 @@ def derivation(line: str, cell: str) -> Any:
 
     `%%derivation hint` and `%%derivation reveal` say what kind of mistake it is, and the repair.
     """
+    wanted = set(line.split())
+    if unknown := wanted - {"hint", "reveal"}:
+        sys.stderr.write(f"%%derivation: {' '.join(sorted(unknown))}: takes nothing, hint or reveal\n")
+        return None
     from gradlab.verifier import verify_text
 
-    wanted = set(line.split())
     return verify_text(cell, name="<cell>", repairs=True if wanted & {"hint", "reveal"} else None)
 
 

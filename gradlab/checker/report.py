@@ -29,13 +29,17 @@ class Shown:
 
         return render.text(self)
 
+    def __repr__(self) -> str:
+        """The text too: this is what a shell shows of a result that is not assigned."""
+        return str(self)
+
     def _repr_html_(self) -> str:
         from gradlab.checker import render
 
         return render.html(self)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Comparison(Shown):
     """One problem: what the code under test gave, what each oracle gave, and the verdict on every entry.
 
@@ -165,7 +169,7 @@ class CellReport:
         }
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Report(Shown):
     """What `check` found, for each cell."""
 

@@ -102,7 +102,7 @@ class Finding:
         )
 
 
-@dataclass
+@dataclass(repr=False)
 class DocumentReport:
     """What was found in one document: str() for people, `to_json` for programs, a table of marks in a notebook."""
 
@@ -179,6 +179,8 @@ class DocumentReport:
     def __str__(self) -> str:
         return self.text(reveal=True)
 
+    __repr__ = __str__  # this is what a shell shows of a result that is not assigned
+
     def to_json(self) -> dict[str, Any]:
         """The report as plain data, ready for json.dumps."""
         findings = [finding.to_json() for finding in self.findings]
@@ -190,7 +192,7 @@ class DocumentReport:
         return "\n".join(["| | equation | |", "|---|---|---|", *rows, "", self.summary()])
 
 
-@dataclass
+@dataclass(repr=False)
 class Verification:
     """The reports on several documents."""
 
@@ -218,6 +220,8 @@ class Verification:
 
     def __str__(self) -> str:
         return self.text(reveal=True)
+
+    __repr__ = __str__  # this is what a shell shows of a result that is not assigned
 
     def to_json(self) -> dict[str, Any]:
         """All reports as plain data."""
