@@ -12,7 +12,7 @@ READY  = [ $(STAMP) -nt pyproject.toml ] && $(INTACT)
 
 .PHONY: help check test lint clean set-up bench bench-set-up
 
-BENCHMARKS  := gradient_time check_time detection growth throughput training_time
+BENCHMARKS  := gradient_time check_time detection growth throughput training_time frameworks
 BENCH_BIN   := .venv-bench/bin
 BENCH_STAMP := .venv-bench/.set-up
 BENCH_FLAGS ?=

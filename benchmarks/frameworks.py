@@ -1,20 +1,18 @@
-"""The hand-written LSTM and GRU beside torch.nn.LSTM and torch.nn.GRU: forward values and every gradient.
-
-    python benchmarks/frameworks.py
+"""Do the hand-written LSTM and GRU and torch.nn's give the same values and the same gradients?
 
 The weights are mapped across. Each of the two may be off by the bound derived for it, and nothing more is allowed:
 values by that of the running error analysis, gradients by that of the hand-written backward and, for torch, of the
-chain rule multiplied out in any order. Exit status 1 where they differ by more. Needs the `bench` extra.
+chain rule multiplied out in any order.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from measure import Result, Table
 
 from gradlab import cells
 from gradlab.arithmetic import bounds, rounded
@@ -92,9 +90,9 @@ def differences(cell: str, problem: Problem) -> Iterable[tuple[str, float, float
         yield name, apart.max(), np.nan_to_num(part, nan=np.inf).max()
 
 
-def main() -> int:
-    """Print one line for each quantity; 1 if any difference is larger than the bounds allow."""
-    worst_of_all = 0.0
+def main() -> None:
+    """Compare, judge, keep."""
+    result = Result(__doc__.strip().splitlines()[0])
     for cell in GATES:
         worst: dict[str, tuple[float, float]] = {}
         for seed, (sizes, scale) in enumerate((sizes, scale) for sizes in SIZES for scale in SCALES):
@@ -102,16 +100,19 @@ def main() -> int:
                 before = worst.get(name, (0.0, 0.0))
                 worst[name] = max(before[0], apart), max(before[1], part)
         missing = {f"grad_{quantity.by}" for quantity in cells.cell(cell).of_kind("grad")} - set(worst)
-        assert not missing, f"not compared: {missing}"
-        print(f"{cell} and torch.nn.{cell.upper()} {torch.__version__}, {len(SIZES) * len(SCALES)} problems, float64\n")
-        print(f"{'quantity':<20} {'largest difference':>18} {'of what the bounds allow':>25}")
-        for name, (apart, part) in worst.items():
-            print(f"{name:<20} {apart:>18.1e} {part:>25.3f}")
-        worst_of_all = max(worst_of_all, *(part for _, part in worst.values()))
-        print()
-    print("equal to the derived bounds" if worst_of_all <= 1 else "NOT equal: a difference exceeds its bounds")
-    return int(worst_of_all > 1)
+        if missing:
+            raise SystemExit(f"frameworks: {', '.join(sorted(missing))} of {cell} were not compared")
+        title = f"{cell} and torch.nn.{cell.upper()}, {len(SIZES) * len(SCALES)} problems, float64"
+        table = Table(title, ["quantity", "largest difference", "in units of its bound"])
+        table.rows = [[name, f"{apart:.1e}", f"{part:.3f}"] for name, (apart, part) in worst.items()]
+        table.note = "Over 1 the two would not be the same."
+        result.table(table)
+        result.data[cell] = {name: {"apart": apart, "part": part} for name, (apart, part) in worst.items()}
+        most = max(part for _, part in worst.values())
+        wanted = f"values and every gradient equal those of torch.nn.{cell.upper()}, to the derived bound"
+        result.target(f"frameworks.{cell}", wanted, f"at most {most:.3f} of the bound", most <= 1)
+    result.close()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,7 +11,7 @@ import plots
 from measure import HERE, TRIAL, described, is_quick
 
 # In the order of the page; whatever else lies beside them comes after.
-ORDER = ("gradient_time", "check_time", "detection", "growth", "throughput", "training_time")
+ORDER = ("gradient_time", "check_time", "detection", "growth", "throughput", "training_time", "frameworks")
 
 INTRODUCTION = """\
 # Benchmarks
