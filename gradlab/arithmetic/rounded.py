@@ -31,7 +31,7 @@ from typing import Any, final
 
 import numpy as np
 
-from gradlab.arithmetic.formats import FORMATS
+from gradlab.arithmetic.formats import FORMATS, Format
 from gradlab.arithmetic.scalar import Scalar, elementwise, exact, from_real
 from gradlab.arithmetic.slopes import FUNCTIONS
 
@@ -55,6 +55,11 @@ def rounding(dtype: Any) -> Iterator[None]:
         yield
     finally:
         _format = before
+
+
+def format_in_force() -> Format:
+    """The format in which the innermost `rounding` block bounds evaluations."""
+    return _format
 
 
 @final
