@@ -73,13 +73,7 @@ class Ball(Scalar):
 
     def __pow__(self, other: object) -> Any:
         exponent = self._lift(other)
-        if exponent is None:
-            return NotImplemented
-        power = self.arb**exponent.arb
-        if power.is_nan() and self.arb.mid() == 0 and exponent.arb.is_integer() and exponent.arb > 0:
-            # Arb gives nan for a ball around 0; (-r, r)**n lies in (-r**n, r**n).
-            return Ball(arb(0, self.arb.abs_upper() ** exponent.arb))
-        return Ball(power)
+        return NotImplemented if exponent is None else Ball(power(self.arb, exponent.arb))
 
     def __neg__(self) -> Ball:
         return Ball(-self.arb)
@@ -104,6 +98,14 @@ class Ball(Scalar):
 
     def _equal(self, other: Ball) -> bool:
         return self.arb == other.arb
+
+
+def power(base: arb, exponent: arb) -> arb:
+    """base ** exponent, also where Arb has none for a ball around 0: (-r, r)**n lies in (-r**n, r**n)."""
+    found = base**exponent
+    if found.is_nan() and base.mid() == 0 and exponent.is_integer() and exponent > 0:
+        return arb(0, base.abs_upper() ** exponent)
+    return found
 
 
 def _function(name: str) -> Callable[[Ball], Ball]:
