@@ -8,6 +8,7 @@ everything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf, isnan, nextafter
@@ -150,6 +151,19 @@ def radii(array: Any) -> np.ndarray:
 def relative_radius(array: Any) -> np.ndarray:
     """The radius over the least magnitude in the ball, rounded up; 0 where exact, inf where the ball holds 0."""
     return elementwise(lambda x: _float_up(_relative_radius(_arb(x))), array, dtype=float)
+
+
+def within(array: Any, most: float) -> np.ndarray:
+    """Where `relative_radius` is at most `most`, at a fraction of its cost for most balls."""
+    # A ball of b accurate bits has rad < 2**-b |mid|, so its relative radius is below 2**-b / (1 - 2**-b) <= 2**(1-b).
+    bits = 1 - math.log2(most)
+
+    def narrow(x: Any) -> bool:
+        x = _arb(x)
+        accurate = not x.is_nan() and x.rel_accuracy_bits() >= bits
+        return accurate or _float_up(_relative_radius(x)) <= most
+
+    return elementwise(narrow, array, dtype=bool)
 
 
 def digits(array: Any) -> np.ndarray:

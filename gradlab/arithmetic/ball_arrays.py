@@ -66,7 +66,7 @@ class Adjoints:
         summed: arrays of independent nodes for which only the sum of all rows is wanted.
     """
 
-    def __init__(self, tape: Tape, outputs: Traced, summed: Sequence[Traced] = ()) -> None:
+    def __init__(self, tape: Tape, outputs: Array, summed: Sequence[Traced] = ()) -> None:
         self._rows = rows = len(outputs)
         seeds = nodes(outputs).reshape(rows, -1)
         # One row more than there are outputs: the sums.
@@ -124,7 +124,8 @@ class Adjoints:
         rows = slice(first, -1) if first >= 0 else slice(-1, None)
         at = index.reshape(-1)
         if len(set(at.tolist())) < len(at):
-            np.add.at(self._found[rows], (slice(None), at), found)
+            for row, each in zip(self._found[rows], found, strict=True):
+                np.add.at(row, at, each)
         elif (self._first[at] == self._rows).all():
             self._found[rows, at] = found
         else:

@@ -13,7 +13,6 @@ sums, and is inflated by 2 m more.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from math import inf, nan
 from typing import Any
@@ -39,7 +38,8 @@ class RoundedArithmetic:
 
     def exact(self, numbers: Array) -> Array:
         """The numbers of an array of floats, each with the error of storing it."""
-        unit, tiny, largest, fmt = format_in_force()
+        unit, tiny, largest, _ = format_in_force()
+        fmt: Any = format_in_force().round
         size = np.abs(numbers)
         held = (size >= tiny) & (size <= largest)
         if fmt is not np.float64:

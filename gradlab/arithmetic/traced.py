@@ -108,7 +108,7 @@ class Tape:
         result, partials = self.arithmetic.operations["power"](self.values(base), exponent)
         return self._record(result, ((index, partials[0]),))
 
-    def product(self, left: Any, right: Any) -> Traced:
+    def product(self, left: Any, right: Any) -> Any:
         """Matrix product; `left` (…, m) and `right` (m, p), or either of one axis, as in np.matmul."""
         a, b = self._nodes(left), self._nodes(right)
         if b.ndim > 2 or not a.ndim or not b.ndim:
@@ -122,7 +122,7 @@ class Tape:
         made = self._record(result, ((a, factors[0]), (b, factors[1])), product=True)
         return made.reshape(shape)
 
-    def sum(self, array: Traced, axis: int | tuple[int, ...] | None, keepdims: bool) -> Traced:
+    def sum(self, array: Traced, axis: int | tuple[int, ...] | None, keepdims: bool) -> Any:
         index = nodes(array)
         axes = range(index.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
         axes = tuple(range(index.ndim)[axis] for axis in axes)
@@ -217,7 +217,7 @@ class Traced(np.ndarray):
         """The matrix product, as in np.dot for at most two axes on the right."""
         return self.tape.product(self, other)
 
-    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:  # type: ignore[override]
         """The sum over some axes, as in np.sum."""
         if dtype is not None or out is not None:
             raise TypeError("a sum with a dtype or into an array is not recorded")
@@ -247,10 +247,10 @@ _MOVING = {
     np.swapaxes,
     np.transpose,
 }
-_FILLED = {np.empty_like: UNASSIGNED, np.zeros_like: ZERO, np.ones_like: ONE}
+_FILLED: dict[Any, int] = {np.empty_like: UNASSIGNED, np.zeros_like: ZERO, np.ones_like: ONE}
 
 
-def nodes(array: Traced) -> Array:
+def nodes(array: Array) -> Array:
     """The indices in an array, (…)."""
     return array.view(np.intp, np.ndarray)
 

@@ -1,4 +1,4 @@
-"""Sums over paths: what the rounding of a tape's partial derivatives may do to a derivative, multiplied out in any order.
+"""Sums over paths: what the rounding of partial derivatives may do to a derivative multiplied out in any order.
 
     R rows, one for each output that is differentiated   N nodes of the tape
 
@@ -37,7 +37,7 @@ class Paths:
         roundings: c u, the relative error of one product and of the sums that it enters.
     """
 
-    def __init__(self, tape: Tape, outputs: Traced, roundings: float) -> None:
+    def __init__(self, tape: Tape, outputs: Array, roundings: float) -> None:
         self.roundings = roundings
         self.rows = len(outputs)
         self.operations = 4.0
@@ -78,7 +78,7 @@ class Paths:
     def _through_product(self, block: Block) -> None:
         """Of C = A B, the sums at A are those at C times |B|ᵀ, and those at B are |A|ᵀ times those at C."""
         (a, left), (b, right) = block.parents
-        (n, m), p = a.shape, b.shape[1]
+        n, p = len(a), b.shape[1]
         reached = self._sums[:, :, block.start : block.stop].reshape(2, self.rows, n, p)
         (size_a, slack_a), (size_b, slack_b) = sizes(left), sizes(right)
         through_b = reached @ size_b.T

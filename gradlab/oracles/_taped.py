@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,8 +43,3 @@ def taped(cell: Cell, tape: Tape, inputs: Inputs) -> Taped:
     losses = cell.code.loss(trace.y_hat, inputs.y[..., None, :]).per_step
     together = {name: array[..., 0, :] for name, array in trace._asdict().items()}
     return Taped(tape, leaves, together, losses)
-
-
-def seeded(rows: int, outputs: Any) -> list[tuple[int, Any]]:
-    """(row, outputs) for each of the rows that outputs (rows, …) are to be differentiated in."""
-    return list(zip(range(rows), outputs, strict=True))

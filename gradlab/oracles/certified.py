@@ -58,6 +58,4 @@ def _of_all_losses(cell: Cell) -> dict[str, list[str]]:
     for quantity in cell.quantities.values():
         if quantity.by and not quantity.of:
             found.setdefault(quantity.by, []).append(quantity.name)
-    return {
-        by: names for by, names in found.items() if all(cell.quantities[name].losses == "all" for name in names)
-    }
+    return {by: names for by, names in found.items() if all(cell.quantities[name].losses == "all" for name in names)}
