@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         precision,
         radii,
         relative_radius,
+        within,
     )
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "rounding",
     "values",
     "variables",
+    "within",
 ]
 
 

@@ -8,6 +8,7 @@ everything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf, isnan, nextafter
@@ -73,13 +74,7 @@ class Ball(Scalar):
 
     def __pow__(self, other: object) -> Any:
         exponent = self._lift(other)
-        if exponent is None:
-            return NotImplemented
-        power = self.arb**exponent.arb
-        if power.is_nan() and self.arb.mid() == 0 and exponent.arb.is_integer() and exponent.arb > 0:
-            # Arb gives nan for a ball around 0; (-r, r)**n lies in (-r**n, r**n).
-            return Ball(arb(0, self.arb.abs_upper() ** exponent.arb))
-        return Ball(power)
+        return NotImplemented if exponent is None else Ball(power(self.arb, exponent.arb))
 
     def __neg__(self) -> Ball:
         return Ball(-self.arb)
@@ -104,6 +99,14 @@ class Ball(Scalar):
 
     def _equal(self, other: Ball) -> bool:
         return self.arb == other.arb
+
+
+def power(base: arb, exponent: arb) -> arb:
+    """base ** exponent, also where Arb has none for a ball around 0: (-r, r)**n lies in (-r**n, r**n)."""
+    found = base**exponent
+    if found.is_nan() and base.mid() == 0 and exponent.is_integer() and exponent > 0:
+        return arb(0, base.abs_upper() ** exponent)
+    return found
 
 
 def _function(name: str) -> Callable[[Ball], Ball]:
@@ -148,6 +151,19 @@ def radii(array: Any) -> np.ndarray:
 def relative_radius(array: Any) -> np.ndarray:
     """The radius over the least magnitude in the ball, rounded up; 0 where exact, inf where the ball holds 0."""
     return elementwise(lambda x: _float_up(_relative_radius(_arb(x))), array, dtype=float)
+
+
+def within(array: Any, most: float) -> np.ndarray:
+    """Where `relative_radius` is at most `most`, at a fraction of its cost for most balls."""
+    # A ball of b accurate bits has rad < 2**-b |mid|, so its relative radius is below 2**-b / (1 - 2**-b) <= 2**(1-b).
+    bits = 1 - math.log2(most)
+
+    def narrow(x: Any) -> bool:
+        x = _arb(x)
+        accurate = not x.is_nan() and x.rel_accuracy_bits() >= bits
+        return accurate or _float_up(_relative_radius(x)) <= most
+
+    return elementwise(narrow, array, dtype=bool)
 
 
 def digits(array: Any) -> np.ndarray:

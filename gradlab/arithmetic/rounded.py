@@ -31,11 +31,13 @@ from typing import Any, final
 
 import numpy as np
 
-from gradlab.arithmetic.formats import FORMATS
+from gradlab.arithmetic.formats import FORMATS, Format
 from gradlab.arithmetic.scalar import Scalar, elementwise, exact, from_real
 from gradlab.arithmetic.slopes import FUNCTIONS
 
 INFLATE = 1 + 2.0**-47
+
+_blank = object.__new__
 
 _format = FORMATS[np.dtype(np.float64)]
 
@@ -55,6 +57,11 @@ def rounding(dtype: Any) -> Iterator[None]:
         yield
     finally:
         _format = before
+
+
+def format_in_force() -> Format:
+    """The format in which the innermost `rounding` block bounds evaluations."""
+    return _format
 
 
 @final
@@ -107,14 +114,16 @@ class Rounded(Scalar):
         return UNRESOLVED
 
     def __sub__(self, other: object) -> Any:
-        b = self._lift(other)
-        return NotImplemented if b is None else self + -b
+        b = other if type(other) is Rounded else self._lift(other)
+        return NotImplemented if b is None else self + _new(-b.v, b.e, b.A, b.n)
 
     def __mul__(self, other: object) -> Any:
         b = other if type(other) is Rounded else self._lift(other)
         if b is None:
             return NotImplemented
-        a, b = self.closed(), b.closed()
+        a = self if self.n <= 1 else self.closed()
+        if b.n > 1:
+            b = b.closed()
         if not a.n or not b.n:
             return UNRESOLVED if inf in (a.A, b.A) else ZERO
         if inf in (a.A, b.A):
@@ -122,7 +131,7 @@ class Rounded(Scalar):
         unit, tiny, *_ = _format
         v = a.v * b.v
         # |Fa Fb - Xa Xb| <= |Xa| eb + |Xb| ea + ea eb with |X| <= |v| + e
-        moved = abs(a.v) * b.e + abs(b.v) * a.e + 3 * a.e * b.e
+        moved = a.A * b.e + b.A * a.e + 3 * a.e * b.e
         return _closed(v, (moved + unit * (abs(v) + 2 * moved) + tiny) * INFLATE)
 
     def __truediv__(self, other: object) -> Any:
@@ -195,14 +204,18 @@ class Rounded(Scalar):
 
 
 def _new(v: float, e: float, A: float, n: int) -> Rounded:
-    x = object.__new__(Rounded)
-    x.v, x.e, x.A, x.n = v, e, A, n
+    x: Rounded = _blank(Rounded)
+    x.v = v
+    x.e = e
+    x.A = A
+    x.n = n
     return x
 
 
 def _closed(v: float, e: float) -> Rounded:
-    if abs(v) + 2 * e <= _format.largest:
-        return _new(v, e, abs(v), 1 if v or e else 0)
+    size = abs(v)
+    if size + 2 * e <= _format.largest:
+        return _new(v, e, size, 1 if v or e else 0)
     if e < inf and abs(v) - 2 * e >= _format.largest / 2:
         return INFINITE if v > 0 else -INFINITE
     return UNRESOLVED

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable
 from math import inf
 
-_LOG_LARGEST = math.log(sys.float_info.max)
+LOG_LARGEST = math.log(sys.float_info.max)
 
 
 def _exp(x: float) -> float:
-    if x > _LOG_LARGEST:
+    if x > LOG_LARGEST:
         raise OverflowError
     return math.exp(x)
 

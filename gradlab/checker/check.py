@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, Phase
 
 from gradlab import oracles as known
 from gradlab.addition import data as addition
-from gradlab.arithmetic import finite, midpoints, precision, radii
+from gradlab.arithmetic import finite, midpoints, overlaps, precision, radii
 from gradlab.cells import CELLS, Cell, Code, cell
 from gradlab.checker.locate import FirstWrong, first_wrong, total_is_wrong
 from gradlab.checker.report import CellReport, Comparison, Report
 from gradlab.checker.submission import Submission
-from gradlab.checker.verdict import Judged, Verdict, judge, judge_balls
+from gradlab.checker.verdict import Joined, Judged, Verdict, judge, judge_all, narrow, settled, split
 from gradlab.checker.watch import SubmissionError
 from gradlab.problem import Problem
 from gradlab.strategies import SCALES, problems
@@ -73,10 +73,7 @@ def _compare(submission: Submission, problem: Problem, oracles: Iterable[str] | 
         for bits in oracle.PRECISIONS:
             evidence = oracle.evidence(submission.cell, problem, bits)
             if evidence.bits is None:
-                judged = {
-                    q: judge(floats[q], rounding_bounds[q], value, evidence.bounds[q])
-                    for q, value in evidence.values.items()
-                }
+                judged = judge_all(floats, rounding_bounds, evidence.values, evidence.bounds)
             else:
                 last = bits == oracle.PRECISIONS[-1]
                 judged, first = _on_balls(submission, problem, floats, rounding_bounds, evidence, last)
@@ -85,7 +82,16 @@ def _compare(submission: Submission, problem: Problem, oracles: Iterable[str] | 
                 break
         comparison.add(evidence, judged)
     _yield_to_proofs(comparison)
+    _settle(comparison)
     return comparison
+
+
+def _settle(comparison: Comparison) -> None:
+    """Count the verdicts, oracle by oracle."""
+    for oracle in comparison.evidence:
+        judged = {name: by_oracle[oracle] for name, by_oracle in comparison.judged.items() if oracle in by_oracle}
+        for name, one in settled(judged).items():
+            comparison.judged[name][oracle] = one
 
 
 def _yield_to_proofs(comparison: Comparison) -> None:
@@ -115,18 +121,27 @@ def _on_balls(
     """
     with precision(evidence.bits):
         returned = submission.balls(problem)
-        found = returned.quantities
-        judged = {}
-        for name, value in evidence.values.items():
-            formula = judge_balls(found[name], value)
-            middle = midpoints(value)
-            run = judge(floats[name], allowed[name], middle, radii(value) + np.spacing(np.abs(middle)))
-            disagree = formula.disagree | run.disagree
-            if last:
-                disagree |= ~finite(found[name]) & finite(value)
-            if submission.cell.quantities[name].kind == "loss" and total_is_wrong(returned.loss.total, found[name]):
-                disagree = np.ones_like(disagree)
-            judged[name] = Judged(formula.agree & ~disagree, disagree, run.distance, run.allowed, run.scale)
+        found, quantities = returned.quantities, submission.cell.quantities
+        joined = Joined(evidence.values, list(evidence.values.values()))
+        value, given = (joined.join([of[name] for name in evidence.values]) for of in (evidence.values, found))
+        middle = midpoints(value)
+        with np.errstate(invalid="ignore"):
+            noise = radii(value) + np.spacing(np.abs(middle))
+        floated, within = (joined.join([of[name] for name in evidence.values]) for of in (floats, allowed))
+        run = judge(floated, within, middle, noise)
+        met = overlaps(given, value)
+        disagree = ~met | run.disagree
+        if last:
+            disagree |= ~finite(given) & finite(value)
+        agree = met & ~disagree & narrow(given) & narrow(value)
+        judged = split(joined, Judged(agree, disagree, run.distance, run.allowed, run.scale))
+        for name, one in judged.items():
+            if quantities[name].kind == "loss" and total_is_wrong(returned.loss.total, found[name]):
+                one.agree[...], one.disagree[...] = False, True
+        if judged.keys() == quantities.keys() and all(one.agree.all() for one in judged.values()):
+            # Each given enclosure meets a proven one that is as narrow, so no equation between them can be disproved
+            # by more than these widths.
+            return judged, None
         return judged, first_wrong(submission.cell, returned.inputs, returned.trace, returned.loss.total, found)
 
 

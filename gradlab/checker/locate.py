@@ -13,7 +13,6 @@ import numpy as np
 
 from gradlab.arithmetic import finite, overlaps
 from gradlab.cells import Cell, records
-from gradlab.checker.verdict import judge_balls
 from gradlab.equations import forced
 from gradlab.problem import Inputs
 
@@ -51,7 +50,7 @@ def first_wrong(cell: Cell, inputs: Inputs, trace: Any, total: Any, given: dict[
     """
     local = _local(cell, inputs, trace, given)
     for name, wanted in local.items():
-        wrong = judge_balls(given[name], wanted).disagree | (~finite(given[name]) & finite(wanted))
+        wrong = ~overlaps(given[name], wanted) | (~finite(given[name]) & finite(wanted))
         if wrong.any():
             index = tuple(int(i) for i in np.argwhere(wrong)[0])
             steps, note = _steps(cell, inputs, trace, given, name, wrong, wanted)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import midpoints, overlaps, relative_radius
+from gradlab.arithmetic import midpoints, overlaps, relative_radius, within
 
 Array = np.ndarray[Any, Any]
 
@@ -99,6 +100,78 @@ class Tally:
         return Verdict.AGREE if self.probed else Verdict.CANNOT_TELL
 
 
+@dataclass
+class Settled(Judged):
+    """Verdicts that nothing changes any more, and their tally."""
+
+    counted: Tally
+
+    def tally(self) -> Tally:
+        return self.counted
+
+
+def settled(judged: Mapping[str, Judged]) -> dict[str, Settled]:
+    """The same verdicts by quantity, all of them counted at once."""
+    joined = Joined(judged, [one.agree for one in judged.values()])
+    agree, disagree, distance, allowed, scale = (
+        joined.join([getattr(one, part) for one in judged.values()])
+        for part in ("agree", "disagree", "distance", "allowed", "scale")
+    )
+    decided = agree | disagree
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        in_bounds = np.where(distance == 0, 0.0, distance / allowed)
+        ulps = np.where(distance == 0, 0.0, distance / np.spacing(scale))
+    counts = joined.sums(np.stack([agree, disagree, ~decided, agree & (scale > 0)]))
+    worst = joined.maxima(np.where(decided, np.nan_to_num([in_bounds, ulps], nan=np.inf, posinf=np.inf), 0.0))
+    tallies = [Tally(*map(int, count), *map(float, largest)) for count, largest in zip(counts.T, worst.T, strict=True)]
+    return {
+        name: Settled(one.agree, one.disagree, one.distance, one.allowed, one.scale, tally)
+        for (name, one), tally in zip(judged.items(), tallies, strict=True)
+    }
+
+
+class Joined:
+    """Arrays of several quantities, end to end: small arrays cost NumPy's overhead, once for all is cheap."""
+
+    def __init__(self, names: Iterable[str], arrays: Sequence[Array]) -> None:
+        self._names = list(names)
+        self._shapes = [np.shape(array) for array in arrays]
+        self._starts = np.cumsum([0, *[np.size(array) for array in arrays]])
+
+    def join(self, arrays: Iterable[Array], dtype: Any = None) -> Array:
+        """The entries of arrays of the same shapes."""
+        return np.concatenate([np.asarray(array).reshape(-1) for array in arrays], dtype=dtype)
+
+    def split(self, entries: Array) -> dict[str, Array]:
+        """The arrays, by name, that these are the entries of."""
+        parts = zip(self._names, self._shapes, self._starts[:-1], self._starts[1:], strict=True)
+        return {name: entries[start:stop].reshape(shape) for name, shape, start, stop in parts}
+
+    def sums(self, entries: Array) -> Array:
+        """(…, entries) -> (…, quantities). Every quantity has entries, or reduceat would take its neighbour's."""
+        return np.add.reduceat(entries, self._starts[:-1], axis=-1, dtype=int)
+
+    def maxima(self, entries: Array) -> Array:
+        """(…, entries) -> (…, quantities)."""
+        return np.maximum.reduceat(entries, self._starts[:-1], axis=-1)
+
+
+def judge_all(
+    values: Mapping[str, Array], bounds: Mapping[str, Array], oracle: Mapping[str, Array], allowed: Mapping[str, Array]
+) -> dict[str, Judged]:
+    """`judge` of each quantity that the oracle gives."""
+    joined = Joined(oracle, list(oracle.values()))
+    arrays = ([of[name] for name in oracle] for of in (values, bounds, oracle, allowed))
+    return split(joined, judge(*(joined.join(of, np.float64) for of in arrays)))
+
+
+def split(joined: Joined, judged: Judged) -> dict[str, Judged]:
+    """The verdicts on each quantity, of those on all of their entries."""
+    parts = (judged.agree, judged.disagree, judged.distance, judged.allowed, judged.scale)
+    agree, disagree, distance, allowed, scale = map(joined.split, parts)
+    return {n: Judged(agree[n], disagree[n], distance[n], allowed[n], scale[n]) for n in agree}
+
+
 def judge(value: Array, bound: Array, oracle: Array, oracle_bound: Array) -> Judged:
     """Floats against floats: they disagree where they lie further apart than both bounds together allow.
 
@@ -125,3 +198,8 @@ def judge_balls(value: Array, oracle: Array) -> Judged:
     with np.errstate(invalid="ignore"):
         allowed = width * np.abs(middle) + other_width * np.abs(other)
     return Judged(agree, ~met, np.abs(middle - other), allowed, scale)
+
+
+def narrow(balls: Array) -> Array:
+    """Where an enclosure is as narrow as agreement takes."""
+    return within(balls, BALL_RESOLUTION)

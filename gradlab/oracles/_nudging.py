@@ -1,15 +1,16 @@
-"""The cell's own NumPy forward at nudged points: every coordinate of one array in one batched run.
+"""The cell's own NumPy forward at nudged points: every coordinate of every array, as many as fit in one batched run.
 
-    T steps   B batch   C coordinates   S sizes of nudge   N rows = S·C or S·C·B
+    T steps   B batch   C coordinates   S sizes of nudge   N networks at once, one for each coordinate and size
 
 A weight is nudged in a stack of copies, (N, …). What belongs to one sample (an input, an initial state, a
-pre-activation) is nudged in all samples at once, each as a batch of its own, because no sample sees another.
+pre-activation) is nudged in all samples at once, because no sample sees another and each has its own losses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,22 @@ from gradlab.problem import Inputs
 
 Array = np.ndarray[Any, Any]
 
-# Numbers in one chunk's states or weights: 128 KiB of floats. Larger arrays fall out of the second-level cache between
+# Numbers in one chunk's weights and losses: 512 KiB of floats. Larger arrays fall out of the second-level cache between
 # one step and the next, and are handed back to the system and faulted in again at each.
-CHUNK = 1 << 14
+CHUNK = 1 << 16
+
+
+class _Rows(NamedTuple):
+    """Nudges of one array: the sizes of them, and where each is. The rows of the run are start, start + 1, …"""
+
+    name: str
+    start: int
+    step: Array
+    at: tuple[Array, ...]
+
+    @property
+    def rows(self) -> Array:
+        return np.arange(self.start, self.start + len(self.step))
 
 
 def differentiable(cell: Cell, inputs: Inputs) -> dict[str, tuple[int, ...]]:
@@ -32,32 +46,99 @@ def differentiable(cell: Cell, inputs: Inputs) -> dict[str, tuple[int, ...]]:
     return shapes | {name: (sizes["T"], *getattr(trace, name).shape[1:]) for name in cell.nudges}
 
 
-def nudged_losses(cell: Cell, inputs: Inputs, name: str, shape: tuple[int, ...], nudges: Sequence[Any]) -> Array:
-    """The loss of every step when one coordinate of the named array is nudged.
+def nudged_losses(
+    cell: Cell, inputs: Inputs, shapes: Mapping[str, tuple[int, ...]], nudges: Mapping[str, Sequence[Any]]
+) -> dict[str, Array]:
+    """The loss of every step when one coordinate of one of the named arrays is nudged.
 
     Args:
-        shape: the array's shape, as `differentiable` gives it.
-        nudges: the sizes of the nudge, real or complex.
+        shapes: the arrays' shapes, as `differentiable` gives them.
+        nudges: for each the sizes of its nudge, real or complex: as many for one as for another.
 
     Returns:
-        (S, T, *shape): entry [s, k, i…] is l(k), of the sample it belongs to or summed over all samples for a weight,
-        when coordinate i… is nudged by nudges[s].
+        (S, T, *shape) for each: entry [s, k, i…] is l(k), of the sample it belongs to or summed over all samples for a
+        weight, when coordinate i… is nudged by nudges[s].
     """
-    weight = name in inputs.params._fields
-    per_sample = shape if weight else tuple(n for axis, n in enumerate(shape) if axis != len(shape) - 2)
     T, B, _ = inputs.x.shape
-    coordinates = int(np.prod(per_sample))
-    parts = []
-    for chunk in _chunks(coordinates * len(nudges), T, 1 if not weight else coordinates, B):
-        size, coordinate = np.divmod(chunk, coordinates)
-        step = np.asarray(nudges)[size]
-        run = _nudge_weight if weight else _nudge_samples
-        parts.append(run(cell, inputs, name, np.unravel_index(coordinate, per_sample), step))
-    losses = np.concatenate(parts, axis=1)
+    weights = set(inputs.params._fields)
+    found: dict[str, list[Array]] = {name: [] for name in shapes}
+    for chunk in _chunks(shapes, nudges, weights, T, B):
+        losses = _losses(cell, inputs, shapes, chunk)
+        for part in chunk:
+            of = losses[:, part.rows]
+            found[part.name].append(of.sum(axis=-1) if part.name in weights else of)
+    return {
+        name: _in_shape(np.concatenate(parts, axis=1), shapes[name], name in weights) for name, parts in found.items()
+    }
+
+
+def _in_shape(losses: Array, shape: tuple[int, ...], weight: bool) -> Array:
+    """(T, S·C) or (T, S·C, B) -> (S, T, *shape)."""
     if weight:
-        return np.moveaxis(losses.reshape(T, len(nudges), *shape), 0, 1)
-    losses = losses.reshape(T, len(nudges), *per_sample, B)
-    return np.moveaxis(np.moveaxis(losses, -1, -2), 0, 1)
+        return losses.reshape(len(losses), -1, *shape).swapaxes(0, 1)
+    losses = losses.reshape(len(losses), -1, *_one_sample(shape), shape[-2])
+    return np.moveaxis(losses, -1, -2).swapaxes(0, 1)
+
+
+def _one_sample(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """(…, B, n) -> (…, n)."""
+    return (*shape[:-2], shape[-1])
+
+
+def _chunks(
+    shapes: Mapping[str, tuple[int, ...]], nudges: Mapping[str, Sequence[Any]], weights: set[str], T: int, B: int
+) -> Iterator[list[_Rows]]:
+    """All nudges of all arrays, cut where a run would grow too large; a weight that is nudged in one is stacked."""
+    chunk: list[_Rows] = []
+    used, stacked = 0, T * B
+    for name, shape in shapes.items():
+        coordinates = shape if name in weights else _one_sample(shape)
+        C = math.prod(coordinates)
+        own = C if name in weights else 0
+        size, coordinate = np.divmod(np.arange(C * len(nudges[name])), C)
+        step, at = np.asarray(nudges[name])[size], np.unravel_index(coordinate, coordinates)
+        start = 0
+        while start < len(step):
+            room = CHUNK // (stacked + own) - used
+            if chunk and room < min(len(step) - start, CHUNK // (T * B + own)):
+                yield chunk
+                chunk, used, stacked = [], 0, T * B
+                continue
+            part = slice(start, start + max(1, room))
+            chunk.append(_Rows(name, used, step[part], tuple(axis[part] for axis in at)))
+            used, stacked, start = used + len(chunk[-1].step), stacked + own, start + len(chunk[-1].step)
+    yield chunk
+
+
+def _losses(cell: Cell, inputs: Inputs, shapes: Mapping[str, tuple[int, ...]], chunk: list[_Rows]) -> Array:
+    """(T, N, B): the losses of every network's samples."""
+    T, B, _ = inputs.x.shape
+    N, dtype = sum(len(part.step) for part in chunk), chunk[0].step.dtype
+    # Copies only of what is nudged; inputs in the nudges' arithmetic, so that all that comes of them is.
+    x = inputs.x.astype(dtype)[:, None]
+    state = {name: z.astype(dtype)[None] for name, z in inputs.state._asdict().items()}
+    copied = {name: np.broadcast_to(z, (*z.shape[:-3], N, *z.shape[-2:])) for name, z in (state | {"x": x}).items()}
+    nudges: dict[str, Array] = {}
+    if any(part.name in cell.nudges for part in chunk):
+        zero = np.zeros((), dtype)
+        nudges = {name: np.broadcast_to(zero, (T, N, B, shapes[name][-1])) for name in cell.nudges if name in shapes}
+    for part in chunk:
+        if part.name in inputs.params._fields:
+            copied[part.name] = np.repeat(getattr(inputs.params, part.name)[None].astype(dtype), N, axis=0)
+            copied[part.name][(part.rows, *part.at)] += part.step
+            continue
+        of = nudges if part.name in nudges else copied
+        of[part.name] = of[part.name].copy()
+        # (t, row) or (row,) of each copy, and its unit; the slice in between nudges all samples.
+        place: tuple[Any, ...] = (*part.at[:-1], part.rows, slice(None), part.at[-1])
+        of[part.name][place] += part.step[:, None]
+    for name in copied:
+        inputs = inputs.with_array(name, copied[name])
+    forward = nudged(cell.code.forward, tuple(nudges))
+    y_hat = forward(inputs.params, inputs.x, inputs.state, nudges=nudges).y_hat
+    y = np.broadcast_to(inputs.y[:, None], y_hat.shape)
+    apart = (T, N * B, 1, y_hat.shape[-1])
+    return cell.code.loss(y_hat.reshape(apart), y.reshape(apart)).per_step.reshape(T, N, B)
 
 
 def nudged_intermediate(cell: Cell, inputs: Inputs, of: str, weight: str, nudges: Sequence[Any]) -> Array:
@@ -70,8 +151,9 @@ def nudged_intermediate(cell: Cell, inputs: Inputs, of: str, weight: str, nudges
     shape = getattr(inputs.params, weight).shape
     coordinates = int(np.prod(shape))
     parts = []
-    for chunk in _chunks(coordinates * len(nudges), T, coordinates, B):
-        size, coordinate = np.divmod(chunk, coordinates)
+    rows, most = coordinates * len(nudges), max(1, CHUNK // (max(coordinates, T) * B))
+    for start in range(0, rows, most):
+        size, coordinate = np.divmod(np.arange(start, min(rows, start + most)), coordinates)
         given = _nudged_weight(inputs, weight, np.unravel_index(coordinate, shape), np.asarray(nudges)[size])
         parts.append(getattr(cell.code.forward(given.params, given.x, given.state), of))
     found = np.concatenate(parts, axis=1)
@@ -79,53 +161,10 @@ def nudged_intermediate(cell: Cell, inputs: Inputs, of: str, weight: str, nudges
     return found.transpose(1, 0, 3, 4, 2).reshape(len(nudges), T, B, -1, *shape)
 
 
-def _chunks(rows: int, steps: int, per_row: int, batch: int) -> Iterator[Array]:
-    size = max(1, CHUNK // (max(per_row, steps) * batch))
-    for start in range(0, rows, size):
-        yield np.arange(start, min(rows, start + size))
-
-
-def _nudge_weight(cell: Cell, inputs: Inputs, name: str, at: tuple[Array, ...], step: Array) -> Array:
-    """A stack of copies of one weight, one nudge in each -> losses (T, N)."""
-    return _losses(cell, _nudged_weight(inputs, name, at, step), {})
-
-
 def _nudged_weight(inputs: Inputs, name: str, at: tuple[Array, ...], step: Array) -> Inputs:
-    """A stack of copies of one weight, one nudge in each, for K = N networks at once."""
+    """A stack of copies of one weight, one nudge in each, for N networks at once."""
     N = len(step)
     weight = np.repeat(getattr(inputs.params, name)[None].astype(step.dtype), N, axis=0)
     weight[(np.arange(N), *at)] += step
-    x = np.broadcast_to(inputs.x[:, None], (len(inputs.x), N, *inputs.x.shape[1:])).astype(step.dtype)
+    x = np.broadcast_to(inputs.x.astype(step.dtype)[:, None], (len(inputs.x), N, *inputs.x.shape[1:]))
     return inputs._replace(x=x, y=inputs.y[:, None]).with_array(name, weight)
-
-
-def _nudge_samples(cell: Cell, inputs: Inputs, name: str, at: tuple[Array, ...], step: Array) -> Array:
-    """Every sample a batch of its own, repeated for every nudge -> losses (T, N·B)."""
-    T, B, _ = inputs.x.shape
-    N = len(step)
-
-    def spread(z: Array) -> Array:
-        """(…, B, n) -> (…, N, B, n), each copy its own."""
-        return np.repeat(z[..., None, :, :], N, axis=-3).astype(step.dtype)
-
-    def stacked(z: Array) -> Array:
-        """(…, N, B, n) -> (…, N·B, 1, n)."""
-        return z.reshape(*z.shape[:-3], N * B, 1, z.shape[-1])
-
-    arrays = {"x": spread(inputs.x)} | {n: spread(z) for n, z in inputs.state._asdict().items()}
-    if name not in arrays:
-        trace = cell.code.forward(inputs.params, inputs.x, inputs.state)
-        arrays[name] = spread(np.zeros_like(getattr(trace, name)))
-    # (t, unit) or (unit,) of each copy; the slice in between nudges all samples.
-    arrays[name][(*at[:-1], np.arange(N), slice(None), at[-1])] += step[:, None]
-    arrays = {n: stacked(z) for n, z in arrays.items()}
-    state = type(inputs.state)(**{n: arrays[n] for n in inputs.state._fields})
-    y = stacked(spread(inputs.y).real if np.iscomplexobj(step) else spread(inputs.y))
-    nudges = {name: arrays[name]} if name in cell.nudges else {}
-    return _losses(cell, Inputs(inputs.params, arrays["x"], y, state), nudges)
-
-
-def _losses(cell: Cell, inputs: Inputs, nudges: dict[str, Array]) -> Array:
-    forward = nudged(cell.code.forward, tuple(nudges))
-    trace = forward(inputs.params, inputs.x, inputs.state, nudges=nudges)
-    return cell.code.loss(trace.y_hat, inputs.y).per_step

@@ -30,9 +30,9 @@ def evidence(cell: Cell, problem: Problem, bits: int = 53) -> Evidence:
     inputs = problem.astype(np.float64).inputs()
     values: dict[str, Array] = {}
     with np.errstate(all="ignore"):
-        for name, shape in differentiable(cell, inputs).items():
-            losses = nudged_losses(cell, inputs, name, shape, [1j * STEP])[0]
-            values |= reduced(cell, name, losses.imag / STEP)
+        shapes = differentiable(cell, inputs)
+        for name, losses in nudged_losses(cell, inputs, shapes, {name: [1j * STEP] for name in shapes}).items():
+            values |= reduced(cell, name, losses[0].imag / STEP)
         for (of, uses), wanted in cell.sensitivities.items():
             used = inputs if uses == "all" else single_steps(cell, inputs)
             for quantity in wanted:

@@ -37,14 +37,13 @@ def evidence(cell: Cell, problem: Problem, bits: int = 53) -> Evidence:
     noise = rounding(cell, problem).losses
     values: dict[str, Array] = {}
     bounds: dict[str, Array] = {}
-    for name, shape in differentiable(cell, inputs).items():
-        step = STEP / _stretch(problem, name)
-        nudges = [sign * step / part for part in (1, 2, 4) for sign in (1, -1)]
-        losses = nudged_losses(cell, inputs, name, shape, nudges)
+    shapes = differentiable(cell, inputs)
+    steps = {name: STEP / _stretch(problem, name) for name in shapes}
+    for name, losses in nudged_losses(cell, inputs, shapes, {n: _nudges(step) for n, step in steps.items()}).items():
         per_sample = name not in inputs.params._fields
         each = noise[..., None] if per_sample else noise.sum(axis=1)
         each = each.reshape(len(noise), *[1] * (losses.ndim - 1 - each.ndim), *each.shape[1:])
-        slope, bound = extrapolated(losses, step, np.broadcast_to(each, losses.shape[1:]))
+        slope, bound = extrapolated(losses, steps[name], np.broadcast_to(each, losses.shape[1:]))
         values |= reduced(cell, name, slope)
         bounds |= reduced(cell, name, bound)
     for name, slope, bound in _sensitivities(cell, problem, inputs):
@@ -63,8 +62,7 @@ def _sensitivities(cell: Cell, problem: Problem, inputs: Inputs) -> Iterator[tup
         used = inputs if uses == "all" else single_steps(cell, inputs)
         for quantity in wanted:
             step = STEP / _stretch(problem, quantity.by)
-            nudges = [sign * step / part for part in (1, 2, 4) for sign in (1, -1)]
-            moved = nudged_intermediate(cell, used, of, quantity.by, nudges)
+            moved = nudged_intermediate(cell, used, of, quantity.by, _nudges(step))
             each = noise.values[of].reshape(*moved.shape[1:4], *[1] * (moved.ndim - 4))
             slope, bound = (of_steps(part, len(inputs.x)) for part in extrapolated(moved, step, each))
             yield quantity.name, slope, bound + 4 * noise.derivatives[quantity.name]
@@ -82,6 +80,11 @@ def extrapolated(losses: Array, step: float, noise: Array) -> tuple[Array, Array
     truncated = np.abs(limit - fine) + STEP**4 * np.abs(second)
     converging = np.abs(first - 4 * second) <= np.abs(second)  # the ratio is 4, to first order in h²
     return limit, rounded + np.where(converging, truncated, np.abs(first) + np.abs(second))
+
+
+def _nudges(step: float) -> list[float]:
+    """±h, ±h/2, ±h/4."""
+    return [sign * step / part for part in (1, 2, 4) for sign in (1, -1)]
 
 
 def _stretch(problem: Problem, name: str) -> float:

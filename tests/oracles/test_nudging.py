@@ -52,7 +52,7 @@ def test_all_at_once_is_one_at_a_time(name: str, chunk: int, lab: Any, monkeypat
     given = lab.problem(3, 2, 2, 3, 2)
     inputs = given.inputs()
     shape = differentiable(lab.rnn, inputs)[name]
-    losses = nudged_losses(lab.rnn, inputs, name, shape, STEPS)
+    losses = nudged_losses(lab.rnn, inputs, {name: shape}, {name: STEPS})[name]
     assert losses.shape == (len(STEPS), 3, *shape)
     assert off(lab, given, name, losses) <= 4
 
@@ -61,7 +61,7 @@ def test_all_at_once_is_one_at_a_time(name: str, chunk: int, lab: Any, monkeypat
 def test_coordinates_that_change_places_are_seen(name: str, lab: Any) -> None:
     given = lab.problem(3, 2, 2, 3, 2)
     inputs = given.inputs()
-    losses = nudged_losses(lab.rnn, inputs, name, differentiable(lab.rnn, inputs)[name], STEPS)
+    losses = nudged_losses(lab.rnn, inputs, {name: differentiable(lab.rnn, inputs)[name]}, {name: STEPS})[name]
     assert off(lab, given, name, losses[..., ::-1]) > 1e6
 
 
@@ -81,14 +81,14 @@ def test_what_can_be_nudged(lab: Any) -> None:
 def test_a_complex_nudge_stays_in_the_imaginary_part(lab: Any) -> None:
     inputs = lab.problem().inputs()
     shape = differentiable(lab.rnn, inputs)["W_output"]
-    losses = nudged_losses(lab.rnn, inputs, "W_output", shape, [1j * 2.0**-60])
+    losses = nudged_losses(lab.rnn, inputs, {"W_output": shape}, {"W_output": [1j * 2.0**-60]})["W_output"]
     assert losses.dtype == np.complex128 and losses.imag.any() and (np.abs(losses.imag) < 1e-15).all()
 
 
 def test_losses_before_a_nudge_do_not_change(lab: Any) -> None:
     inputs = lab.problem().inputs()
     shape = differentiable(lab.rnn, inputs)["net_hidden"]
-    losses = nudged_losses(lab.rnn, inputs, "net_hidden", shape, [0.0, 0.5])
+    losses = nudged_losses(lab.rnn, inputs, {"net_hidden": shape}, {"net_hidden": [0.0, 0.5]})["net_hidden"]
     for k, t in np.ndindex(4, 4):
         changed = losses[1, k, t] != losses[0, k, t]
         assert changed.all() if k >= t else not changed.any(), (k, t)
