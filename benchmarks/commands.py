@@ -132,6 +132,7 @@ def defects(said: Said, endings: Collection[int] = ENDINGS) -> list[str]:
         found.append("traceback")
     if not said.err.replace("\n", "").isprintable():
         found.append("control characters")
-    if said.status == 2 and not said.out and len(said.err.splitlines()) != 1:
-        found.append(f"{len(said.err.splitlines())} lines where there should be one")
+    lines = len(said.err.splitlines())
+    if said.status == 2 and (lines > 1 or not (said.out or lines)):
+        found.append(f"{lines} lines where there should be one")
     return found

@@ -65,9 +65,9 @@ def check(
 
             options: dict[str, Any] = {"examples": examples, "seed": seed, "seconds": seconds, "progress": progress}
             report = run(cell, code=file, hint=hint, **options)
+        write(report)
         if csv is not None:
             report.write_csv(csv)
-        write(report)
     return int(report.verdict.exit_status)
 
 
