@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,9 +65,9 @@ def check(
 
             options: dict[str, Any] = {"examples": examples, "seed": seed, "seconds": seconds, "progress": progress}
             report = run(cell, code=file, hint=hint, **options)
+        write(report)
         if csv is not None:
             report.write_csv(csv)
-        write(report)
     return int(report.verdict.exit_status)
 
 
@@ -315,7 +316,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode gets question marks, not a traceback
     try:
-        status = app(standalone_mode=False)
+        with _ended_like_ctrl_c():
+            status = app(standalone_mode=False)
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Exception as error:
@@ -332,10 +334,25 @@ def main() -> None:
     sys.exit(status or 0)
 
 
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """A SIGTERM, or a terminal that is closed, stops the work as Ctrl-C does: children end, temporary files go."""
+    asked = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in asked}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _said(error: Exception) -> str | None:
     """The one line that tells a user of a mistake of theirs; None for a defect of ours, which keeps its traceback."""
     if hasattr(error, "format_message"):  # the usage errors of the command-line library
-        return " ".join(str(error.format_message()).split())
+        return _one_line(error.format_message())
     from gradlab.addition.data import AdditionError
     from gradlab.addition.run_file import RunFileError
     from gradlab.cells import UnknownName
@@ -343,8 +360,13 @@ def _said(error: Exception) -> str | None:
     from gradlab.problem import ProblemError
 
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+        return _one_line(f"{error.filename}: {error.strerror}")
     theirs = BadInput | UnknownName | SubmissionError | ProblemError | AdditionError | RunFileError | OSError
     if isinstance(error, theirs):
-        return " ".join(str(error).split())
+        return _one_line(str(error))
     return None
+
+
+def _one_line(text: str) -> str:
+    """Nothing that would move a terminal's cursor: a file may be called anything."""
+    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))

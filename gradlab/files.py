@@ -1,18 +1,41 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and read only where they have an end."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 from typing import Any
 
 NAME_MAX = 255  # bytes, on every file system in common use
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class FileError(OSError):
     """A place that cannot be written to, said before any work is done."""
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The first `most` bytes of a regular file; a pipe or a device, which may keep its reader waiting, is not read.
+
+    Raises:
+        OSError: with the reason as its `strerror`.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "is no regular file", str(path))
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(handle)
 
 
 def check_writable(path: Path) -> None:
@@ -21,7 +44,7 @@ def check_writable(path: Path) -> None:
     Raises:
         FileError: with the reason.
     """
-    folder = path.resolve().parent
+    folder = _resolved(path).parent
     if path.is_dir():
         raise FileError(f"{path}: is a folder, wanted a file to write")
     if path.exists() and not path.is_file():
@@ -41,27 +64,30 @@ def write_bytes(path: Path, content: bytes) -> None:
         FileError: it cannot be written; the old content is still there.
     """
     check_writable(path)
-    path = path.resolve()  # a link stays a link: what it leads to is replaced
+    path = _resolved(path)  # a link stays a link: what it leads to is replaced
+    temporary = path.with_name(f".gradlab.{secrets.token_hex(8)}")
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".gradlab.")
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written: {error.strerror}") from None
-    try:
-        with os.fdopen(handle, "wb") as file:
+        # Made in here, so that an interrupt between its making and its removal leaves nothing behind.
+        with os.fdopen(os.open(temporary, _NEW, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(_mode(path))
-        Path(temporary).replace(path)
+        temporary.chmod(_mode(path))
+        temporary.replace(path)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
     finally:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON, as `write_bytes` does; infinities and NaN become null, which JSON can hold."""
-    write_bytes(path, (json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n").encode())
+    """Write JSON, as `write_bytes` does; infinities and NaN become null, which JSON can hold.
+
+    What is no text, as the bytes of a file's name may be, becomes what it is to Python, escaped: "\\udcff".
+    """
+    text = json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n"
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def _finite(value: Any) -> Any:
@@ -72,6 +98,23 @@ def _finite(value: Any) -> Any:
     if isinstance(value, float) and value - value != 0:
         return None
     return value
+
+
+def _resolved(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        raise FileError(f"{path}: is a link that leads to itself") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name itself durable, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _mode(path: Path) -> int:

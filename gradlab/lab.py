@@ -11,6 +11,7 @@ from gradlab.checker.check import check as check_only
 from gradlab.checker.report import CellReport, Report
 from gradlab.checker.submission import Submission
 from gradlab.checker.watch import watched
+from gradlab.interrupts import held
 
 
 def check(
@@ -28,7 +29,11 @@ def check(
     report = check_only(cell_name, code=code, **options)
     for found in report.cells.values():
         if found.counterexample is not None and not report.interrupted:
-            found.diagnosis = _diagnosis(found, code, hint, options.get("seconds", 10.0))
+            try:
+                with held():
+                    found.diagnosis = _diagnosis(found, code, hint, options.get("seconds", 10.0))
+            except KeyboardInterrupt:
+                report.interrupted = True
     return report
 
 

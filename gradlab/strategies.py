@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -270,6 +271,7 @@ def _saturate(weights: Weights, column: int, load: float, limit: float) -> None:
         entries *= 2.0 ** math.floor(math.log2(load / total))
 
 
+@lru_cache(maxsize=256)  # one strategy for each shape: Hypothesis keeps every tuple made of a new one
 def _codes(shape: tuple[int, ...]) -> st.SearchStrategy[Array]:
     """One byte for each entry, repeated beyond the pool.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 from math import inf, nan
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gradlab.files import FileError, check_writable, write_bytes, write_json
+from gradlab.files import FileError, check_writable, read_bytes, write_bytes, write_json
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_the_new_content_is_on_the_disk_before_it_takes_the_name(out: Path, monk
     monkeypatch.setattr(os, "fsync", lambda file: (order.append("fsync"), fsync(file))[1])
     monkeypatch.setattr(Path, "replace", lambda path, to: (order.append("replace"), replace(path, to))[1])
     write_bytes(out, b"new")
-    assert order == ["fsync", "replace"]
+    assert order == ["fsync", "replace", "fsync"]  # the last: the name itself, in its folder
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o664])
@@ -108,6 +109,12 @@ def test_numbers_that_json_does_not_hold_become_null(out: Path) -> None:
 def test_json_is_text_that_people_can_read(out: Path) -> None:
     write_json(out, {"label": "∂L / ∂net_hidden(t)"})
     assert out.read_bytes() == '{\n  "label": "∂L / ∂net_hidden(t)"\n}\n'.encode()
+
+
+def test_a_name_that_is_no_text_is_written_and_comes_back(out: Path) -> None:
+    name = os.fsdecode(b"odd\xff.py")
+    write_json(out, {"file": name})
+    assert json.loads(out.read_text(encoding="utf-8")) == {"file": name}
 
 
 def test_floats_come_back_to_the_last_bit(out: Path) -> None:
@@ -179,6 +186,39 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     link.symlink_to(real)
     write_bytes(link, b"new")
     assert link.is_symlink() and real.read_bytes() == b"new"
+
+
+def test_a_link_that_leads_to_itself_is_refused(tmp_path: Path) -> None:
+    link = tmp_path / "link.json"
+    link.symlink_to(link)
+    with pytest.raises(FileError, match=r"link\.json: is a link that leads to itself"):
+        write_bytes(link, b"new")
+    assert link.is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_what_has_no_end_is_not_read(kind: str, tmp_path: Path) -> None:
+    path = Path("/dev/zero") if kind == "device" else tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    if kind == "socket":
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(str(path))
+    with pytest.raises(OSError, match=r"is no regular file|No such device or address"):
+        read_bytes(path, 10)
+
+
+def test_no_more_is_read_than_asked_for(out: Path) -> None:
+    out.write_bytes(b"0123456789")
+    assert read_bytes(out, 4) == b"0123" and read_bytes(out, 40) == b"0123456789"
+
+
+def test_a_folder_cannot_be_read_and_nothing_stays_open(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(IsADirectoryError, match="Is a directory") as caught:
+        read_bytes(tmp_path, 10)
+    assert caught.value.filename == str(tmp_path)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_the_longest_name_there_is(tmp_path: Path) -> None:

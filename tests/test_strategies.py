@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import types
 from random import Random
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis.errors import InvalidArgument, NoSuchExample
+from hypothesis.strategies import SearchStrategy
 
 from gradlab import cells, strategies
 from gradlab.manual import rnn
@@ -297,3 +299,17 @@ def test_refuses_at_once(name: str) -> None:
 def test_bounds_are_keyword_only() -> None:
     with pytest.raises(TypeError):
         strategies.problems("rnn", 2)  # type: ignore[misc]
+
+
+def test_asking_again_and_again_keeps_nothing() -> None:
+    """Hypothesis keeps every strategy made of a new one: what is held would grow with each call of `check`."""
+
+    def held() -> int:
+        gc.collect()
+        return sum(isinstance(one, SearchStrategy) for one in gc.get_objects())
+
+    strategies.problems("rnn")
+    before = held()
+    for _ in range(3):
+        strategies.problems("rnn")
+    assert held() == before

@@ -27,10 +27,12 @@ import numpy as np
 from gradlab import cells
 from gradlab.addition.data import Array, network_sizes
 from gradlab.addition.run import Point, Run, Settings
+from gradlab.files import read_bytes, write_bytes
 from gradlab.problem import axes
 
 FORMAT = 1
 MAX_BYTES = 2**27
+LONGEST = MAX_BYTES + 2**20  # of the file: the arrays, and what the zip needs beside them
 MAX_ARRAYS = 64
 BAD_ZIP = (zipfile.BadZipFile, EOFError, ValueError, RuntimeError, IndexError, struct.error)
 BAD_ARRAY = (
@@ -55,11 +57,9 @@ class RunFileError(ValueError):
 def save(run: Run, path: str | os.PathLike[str]) -> None:
     """Write a run to `path`. Whoever reads it, whenever this is killed, finds the old file or the new one whole.
 
-    The bytes go to a file of their own in the same folder, onto the disk, and then take the name.
-
     Raises:
         RunFileError: a weight is not finite: no run goes on from there.
-        OSError: the folder cannot be written to.
+        FileError: it cannot be written.
     """
     step, params = run.at
     for name, array in params._asdict().items():
@@ -69,17 +69,9 @@ def save(run: Run, path: str | os.PathLike[str]) -> None:
     arrays = {f"params/{name}": array for name, array in params._asdict().items()}
     arrays |= {"format": np.array(FORMAT), "settings": np.array(json.dumps(asdict(run.settings)))}
     arrays |= {"step": np.array(step), "curve": curve.reshape(-1, len(Point._fields))}
-    target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    write_bytes(Path(path), content.getvalue())
 
 
 def load(path: str | os.PathLike[str]) -> Run:
@@ -108,7 +100,10 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Array]:
     """Every array of the zip by its name, each bounded in size before it is unpacked."""
     arrays: dict[str, Array] = {}
     try:
-        with zipfile.ZipFile(path) as archive:
+        content = read_bytes(Path(path), LONGEST + 1)
+        if len(content) > LONGEST:
+            raise RunFileError(f"{path}: is longer than {LONGEST} bytes, which no saved run is")
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             total, count = sum(info.file_size for info in archive.infolist()), len(archive.infolist())
             if total > MAX_BYTES or count > MAX_ARRAYS:
                 limits = f"wanted at most {MAX_BYTES} in {MAX_ARRAYS}"
@@ -203,16 +198,6 @@ def _curve(path: Any, arrays: dict[str, Array], step: int) -> list[Point]:
     if not (fine and ((fractions >= 0) & (fractions <= 1) | np.isnan(fractions)).all()):
         raise RunFileError(f"{path}: the curve is not one: wanted rising steps up to {step} and fractions in [0, 1]")
     return [Point(int(row[0]), *row[1:].tolist()) for row in curve]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself durable, where the system can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _one_line(error: BaseException) -> str:

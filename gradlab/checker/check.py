@@ -23,6 +23,7 @@ from gradlab.checker.report import CellReport, Comparison, Report
 from gradlab.checker.submission import Submission
 from gradlab.checker.verdict import Joined, Judged, Verdict, judge, judge_all, narrow, settled, split
 from gradlab.checker.watch import SubmissionError
+from gradlab.interrupts import checkpoint, held
 from gradlab.problem import Problem
 from gradlab.strategies import SCALES, problems
 
@@ -62,13 +63,15 @@ def compare(
     tested = cell(cell_name)
     if problem is None:
         problem = _addition(tested, np.random.default_rng(0), (1.0,))
-    return _compare(Submission(tested, code, seconds), problem, oracles)
+    with held():
+        return _compare(Submission(tested, code, seconds), problem, oracles)
 
 
 def _compare(submission: Submission, problem: Problem, oracles: Iterable[str] | None = None) -> Comparison:
     floats, rounding_bounds = submission.floats(problem), submission.rounding(problem)
     comparison = Comparison(submission.cell, problem, floats, rounding_bounds)
     for name in known.names() if oracles is None else oracles:
+        checkpoint()
         oracle = known.oracle(name)
         for bits in oracle.PRECISIONS:
             evidence = oracle.evidence(submission.cell, problem, bits)
@@ -183,7 +186,8 @@ def check(
     for submission in [Submission(cell(name), code, seconds) for name in names]:
         found = report.cells[submission.cell.name] = CellReport(submission.cell, submission.origin)
         try:
-            _check(submission, found, examples, seed, scales, progress)
+            with held():
+                _check(submission, found, examples, seed, scales, progress)
         except KeyboardInterrupt:
             report.interrupted = True
             break

@@ -16,6 +16,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from gradlab.files import check_writable, write_bytes
+
 WIDTH = 8.0
 """Inches. A README shows a figure about 800 pixels wide: at that width 8 inches are 100 dots per inch."""
 README_DPI = 100
@@ -117,6 +119,7 @@ def save(drawn: Figure | Animation, path: str | Path) -> Path:
 
     Raises:
         FigureError: another suffix, or a still figure as GIF.
+        FileError: it cannot be written there.
     """
     path = Path(path)
     possible = (".png", ".svg", ".gif") if isinstance(drawn, Animation) else (".png", ".svg")
@@ -127,16 +130,15 @@ def save(drawn: Figure | Animation, path: str | Path) -> Path:
         raise FigureError(
             f"{str(path)!r}: {what} can be saved as {kinds}, not as {suffix or 'a file without a suffix'}"
         )
-    if not path.parent.is_dir():
-        raise FigureError(f"{str(path)!r}: there is no folder {path.parent}")
-    # A directory beside the target is on its file system, so that the replacement is one atomic rename.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".gradlab-") as scratch, own_settings():
-        whole = Path(scratch) / f"figure{suffix}"
+    check_writable(path)
+    with tempfile.TemporaryDirectory(prefix="gradlab-") as scratch, own_settings():
+        drawing = Path(scratch) / f"figure{suffix}"
         if isinstance(drawn, Animation) and suffix == ".gif":
-            _write_gif(drawn, whole)
+            _write_gif(drawn, drawing)
         else:
-            _write_still(drawn, whole)
-        whole.replace(path)
+            _write_still(drawn, drawing)
+        content = drawing.read_bytes()
+    write_bytes(path, content)
     return path
 
 

@@ -46,10 +46,18 @@ def main(descriptor: int, settings: str) -> None:
         try:
             _send(channel, *_answer(loaded, asked))
         except SubmissionError as error:
-            _send(channel, wire.ERROR, str(error).encode(errors="replace")[: wire.MOST_TEXT])
+            _send(channel, wire.ERROR, _said(str(error)))
         except Exception as error:  # noqa: BLE001  what it returns, or has done to this process, is of no known kind
             text = f"{said['path']}: what it returns cannot be read: {type(error).__name__}: {error}"
-            _send(channel, wire.ERROR, text.encode(errors="replace")[: wire.MOST_TEXT])
+            _send(channel, wire.ERROR, _said(text))
+
+
+def _said(text: str) -> bytes:
+    """As it is sent: a path that is no text keeps its bytes, so that it is known for what it is."""
+    try:
+        return text.encode(errors="surrogateescape")[: wire.MOST_TEXT]
+    except UnicodeEncodeError:
+        return text.encode(errors="replace")[: wire.MOST_TEXT]
 
 
 def _warm_up() -> None:

@@ -69,7 +69,7 @@ class FolderReport:
 
     def write_csv(self, path: Path) -> None:
         """Raises FileError where it cannot be written."""
-        write_bytes(path, self.to_csv().encode())
+        write_bytes(path, self.to_csv().encode(errors="backslashreplace"))  # a name may be no text
 
     def __rich__(self) -> Any:
         from rich.console import Group
@@ -83,13 +83,13 @@ class FolderReport:
             known = "; ".join(filter(None, (row.score, *row.diagnosis, row.note)))
             style = STYLES[row.verdict]
             cells = (row.first_wrong, ", ".join(map(str, row.steps)), known, f"{row.seconds:.1f}")
-            table.add_row(Text(row.file), Text(row.verdict, style), *map(Text, cells))
+            table.add_row(Text(_shown(row.file)), Text(row.verdict, style), *map(Text, cells))
         counted = ", ".join(f"{count} {verdict}" for verdict, count in self.counts().items() if count)
         line = Text(f"{len(self.rows)} of {self.files} files: {counted or 'none'}", "bold")
         line.append(f"   {self.seconds:.1f} s", "dim")
         if self.interrupted:
             line.append("   interrupted", "yellow")
-        return Group(Text(self.folder, "bold"), Text(""), table, Text(""), line)
+        return Group(Text(_shown(self.folder), "bold"), Text(""), table, Text(""), line)
 
     def __str__(self) -> str:
         from rich.console import Console
@@ -97,6 +97,11 @@ class FolderReport:
         console = Console(file=io.StringIO(), width=120, color_system=None, highlight=False)
         console.print(self)
         return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+
+
+def _shown(name: str) -> str:
+    """A file may be called anything: nothing that would move a terminal's cursor."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _cell(row: Row, column: str) -> str:

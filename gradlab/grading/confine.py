@@ -141,7 +141,9 @@ _DENIED = (
 # fmt: on
 _WRITING = 0o3 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY, O_RDWR; O_CREAT, O_TRUNC, __O_TMPFILE
 _CLONE_THREAD = 0x10000
-_TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+# What puts words into a terminal's mouth, or has the kernel send signals to another process: TIOCSTI, TIOCLINUX,
+# FIOSETOWN, SIOCSPGRP; F_SETOWN, F_SETSIG, F_SETOWN_EX.
+_ARGUMENTS = {16: (0x5412, 0x541C, 0x8901, 0x8902), 72: (8, 10, 15)}  # ioctl, fcntl
 
 
 def _seccomp() -> bool:
@@ -181,7 +183,9 @@ def _program() -> Iterable[int]:
         yield from (refuse(errno.EACCES), allow)
     yield from (step(_EQUAL, 302, 0, 4), step(_LOAD, 16), step(_EQUAL, 0, 1), refuse(errno.EPERM), allow)  # prlimit64
     yield from (step(_EQUAL, 157, 0, 4), step(_LOAD, 16), step(_EQUAL, _PDEATHSIG, 0, 1), refuse(errno.EPERM), allow)
-    first, second = _TERMINAL_INPUT
-    yield from (step(_EQUAL, 16, 0, 5), step(_LOAD, 24), step(_EQUAL, first, 1), step(_EQUAL, second, 0, 1))
-    yield from (refuse(errno.EPERM), allow)
+    for number, refused in _ARGUMENTS.items():
+        yield from (step(_EQUAL, number, 0, len(refused) + 3), step(_LOAD, 24))
+        for left, argument in zip(range(len(refused), 0, -1), refused, strict=True):
+            yield step(_EQUAL, argument, left)
+        yield from (allow, refuse(errno.EPERM))
     yield allow

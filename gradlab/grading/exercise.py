@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gradlab.cells import Cell, Quantity, cell
 from gradlab.equations import equations
+from gradlab.files import read_bytes
 
 MARKER = re.compile(r"# gradlab lesson: (\w+)")
 COLUMN = 75
@@ -40,10 +41,10 @@ judges each equation by itself, with everything upstream of it as it should be: 
 def lesson_of(path: str | Path) -> str | None:
     """The cell that a file is a lesson on, by the marker in its first line; None where it is no lesson."""
     try:
-        with Path(path).open("rb") as file:
-            match = MARKER.fullmatch(file.readline(200).decode(errors="replace").rstrip())
-    except OSError:
+        line, _, _ = read_bytes(Path(path), 200).partition(b"\n")
+    except (OSError, ValueError):
         return None
+    match = MARKER.fullmatch(line.decode(errors="replace").rstrip())
     return match[1] if match else None
 
 

@@ -26,6 +26,7 @@ from gradlab.grading.lesson import Grade, LessonReport, Status
 from gradlab.grading.limits import Limits
 from gradlab.grading.rebuilt import returned
 from gradlab.grading.single import fresh
+from gradlab.interrupts import held
 from gradlab.mistakes.probes import probes
 from gradlab.mistakes.runs import Outcome, same, variants
 from gradlab.problem import Inputs, Problem
@@ -50,7 +51,7 @@ def grade_lesson(path: str | Path, *, limits: Limits | None = None, hint: bool =
     except KeyError as error:
         raise SubmissionError(f"{path}:1: {error.args[0]}") from None
     report = LessonReport(name, str(path), hint=hint)
-    with IsolatedSubmission(tested, path, limits) as submission, precision(BITS):
+    with held(), IsolatedSubmission(tested, path, limits) as submission, precision(BITS):
         attempts = [_Attempt.of(submission, problem) for problem in (*probes(tested), *fresh(tested, 1))]
         labels = equations(tested.code.gradient)
         report.grades = [_graded(submission, attempts, equation.label, equation.name) for equation in labels.values()]

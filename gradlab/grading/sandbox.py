@@ -23,6 +23,7 @@ from gradlab.grading import wire
 from gradlab.grading.confine import SECCOMP
 from gradlab.grading.limits import Limits
 from gradlab.grading.survivors import MARK, kill_group, kill_marked
+from gradlab.interrupts import checkpoint
 
 _START = (
     "import sys, json; descriptor, settings, path = sys.argv[1:]; sys.path[:] = json.loads(path); "
@@ -140,8 +141,10 @@ class Sandbox:
 
     def _said(self, payload: bytes) -> str:
         """A line that the other side wrote, under the name that the file has here."""
-        text = wire.one_line(payload).replace(self._full, self.origin)
-        return text if text.startswith(self.origin) else f"{self.origin}: {text}"
+        text = payload.decode(errors="surrogateescape")
+        named, rest = text.startswith(self._full), text.removeprefix(self._full).replace(self._full, self.origin)
+        rest = wire.one_line(rest.encode(errors="surrogateescape"))
+        return f"{self.origin}{'' if named else ': '}{rest}"
 
     def _receive(self, kinds: dict[bytes, int], deadline: float, doing: str) -> tuple[bytes, bytes]:
         kind, size = wire.HEADER.unpack(self._exactly(wire.HEADER.size, deadline, doing))
@@ -155,6 +158,7 @@ class Sandbox:
             raise SubmissionError(f"{self.origin}: the process it ran in is gone")
         start, parts = time.monotonic(), []
         while size:
+            checkpoint()
             left = deadline - time.monotonic()
             if left <= 0:
                 raise SubmissionError(f"{self.origin}: no answer within {deadline - start:.3g} s of {doing}")

@@ -13,6 +13,7 @@ from gradlab.checker.report import CellReport, Report
 from gradlab.checker.verdict import Verdict
 from gradlab.grading.isolated import IsolatedSubmission
 from gradlab.grading.limits import Limits
+from gradlab.interrupts import held
 from gradlab.mistakes.diagnose import diagnose
 from gradlab.mistakes.probes import drawn
 from gradlab.problem import Problem
@@ -49,19 +50,20 @@ def check_file(
         raise ValueError(f"examples = {examples}: at least 1 is needed")
     start = time.perf_counter()
     report = Report(examples, seed)
-    with IsolatedSubmission(cell(cell_name), path, limits) as submission:
-        found = report.cells[cell_name] = CellReport(submission.cell, submission.origin)
-        try:
+    try:
+        with held(), IsolatedSubmission(cell(cell_name), path, limits) as submission:
+            found = report.cells[cell_name] = CellReport(submission.cell, submission.origin)
             _check(submission, found, examples, seed, scales, progress)
             if found.verdict is not Verdict.DISAGREE:
                 _check_fresh(submission, found)
             if found.counterexample is not None:
                 problem = found.counterexample.problem
                 found.diagnosis = diagnose(submission.cell, submission.code, also=problem, hint=hint)
-        except KeyboardInterrupt:
-            report.interrupted = True
-        finally:
-            report.seconds = time.perf_counter() - start
+    except KeyboardInterrupt:
+        if not report.cells:
+            raise
+        report.interrupted = True
+    report.seconds = time.perf_counter() - start
     return report
 
 

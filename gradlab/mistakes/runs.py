@@ -17,6 +17,7 @@ from gradlab.arithmetic import finite, midpoints, overlaps, radii
 from gradlab.cells import Cell, Code, grad_record, records
 from gradlab.checker.locate import total_is_wrong
 from gradlab.equations import choosing, equations
+from gradlab.interrupts import checkpoint
 from gradlab.mistakes.catalogue import mistakes
 from gradlab.mistakes.rows import Mistake
 from gradlab.problem import Inputs
@@ -68,6 +69,7 @@ def outcome(cell: Cell, code: Code, inputs: Inputs, sizes: Mapping[str, int], *,
         deltas: look at the deltas, and at whatever else the gradient is made of; where they are missing, or not to be
             looked at, they are left out.
     """
+    checkpoint()
     params, x, y, state = inputs
     nothing = Outcome(inputs, None, {})
     try:

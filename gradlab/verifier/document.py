@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from gradlab.files import read_bytes
+
 LONGEST_TEXT = 1_000_000
 LONGEST_NOTEBOOK = 64_000_000
 MOST_PROBLEMS = 1_000
@@ -124,7 +126,7 @@ def read(path: str | Path) -> Document:
     try:
         size = path.stat().st_size
         limit = LONGEST_NOTEBOOK if path.suffix == ".ipynb" else 4 * LONGEST_TEXT
-        data = path.read_bytes() if size <= limit else None
+        data = read_bytes(path, limit) if size <= limit else None
     except OSError as error:
         return _unreadable(str(path), f"cannot be opened: {error.strerror or error}")
     if data is None:

@@ -194,15 +194,16 @@ class DocumentReport:
 
 @dataclass(repr=False)
 class Verification:
-    """The reports on several documents."""
+    """The reports on several documents; `interrupted`: there are others, which were not read to their end."""
 
     reports: list[DocumentReport]
+    interrupted: bool = False
 
     @property
     def verdict(self) -> str:
-        """The worst of the documents' verdicts."""
+        """The worst of the documents' verdicts; what was not read is not known to agree."""
         order = ("disagree", "unreadable", "cannot tell", "agree")
-        found = {report.verdict for report in self.reports}
+        found = {report.verdict for report in self.reports} | ({"cannot tell"} if self.interrupted else set())
         return next((word for word in order if word in found), "cannot tell")
 
     @property
@@ -216,7 +217,8 @@ class Verification:
     def text(self, hint: bool = False, reveal: bool = False, every: bool = False) -> str:
         """The text of each report, and the verdict on all."""
         parts = [report.text(hint, reveal, every) for report in self.reports]
-        return "\n".join([*parts, f"{len(self.reports)} document{'s' * (len(self.reports) != 1)}: {self.verdict}"])
+        count = f"{len(self.reports)} document{'s' * (len(self.reports) != 1)}"
+        return "\n".join([*parts, f"{count}: {self.verdict}{', interrupted' * self.interrupted}"])
 
     def __str__(self) -> str:
         return self.text(reveal=True)
@@ -225,7 +227,8 @@ class Verification:
 
     def to_json(self) -> dict[str, Any]:
         """All reports as plain data."""
-        return {"verdict": self.verdict, "ok": self.ok, "documents": [report.to_json() for report in self.reports]}
+        documents = [report.to_json() for report in self.reports]
+        return {"verdict": self.verdict, "ok": self.ok, "interrupted": self.interrupted, "documents": documents}
 
     def dumps(self) -> str:
         """The JSON text of `to_json`."""

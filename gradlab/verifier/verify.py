@@ -82,8 +82,17 @@ def verify_text(
 
 
 def verify_paths(paths: Iterable[str | Path], repairs: bool | None = None, seconds: float = SECONDS) -> Verification:
-    """The reports on files, and on every .md and .ipynb file in folders, in the order of their names."""
-    return Verification([verify(file, repairs=repairs, seconds=seconds) for path in paths for file in files(path)])
+    """The reports on files, and on every .md and .ipynb file in folders, in the order of their names.
+
+    Interrupted (Ctrl-C), it returns the reports on those that were read to their end.
+    """
+    found = Verification([])
+    try:
+        for file in [file for path in paths for file in files(path)]:
+            found.reports.append(verify(file, repairs=repairs, seconds=seconds))
+    except KeyboardInterrupt:
+        found.interrupted = True
+    return found
 
 
 def files(path: str | Path) -> list[Path]:

@@ -119,9 +119,12 @@ def test_a_killed_training_leaves_a_run_to_go_on_with(tmp_path: Path) -> None:
     path, options = tmp_path / "run.npz", ["--bits", "4", "--hidden", "5", "--seed", "7", "--stop", "never"]
     script = "import sys; from gradlab.cli import main; sys.argv[0] = 'gradlab'; main()"
     command = [sys.executable, "-c", script, "train", *options, "--save", str(path)]
-    for delay in (0.35, 0.5, 0.7):
+    for delay in (0.0, 0.5, 0.7):
         resume = ["--resume"] if path.exists() else []
         with subprocess.Popen([*command, "--epochs", "1000000", *resume], stdout=subprocess.DEVNULL) as child:
+            deadline = time.monotonic() + 30
+            while not path.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
             time.sleep(delay)
             os.kill(child.pid, signal.SIGKILL)
     if not path.exists():
