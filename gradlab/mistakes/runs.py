@@ -5,7 +5,7 @@ Everything upstream of an equation is taken from the code under test, so a mista
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from types import FunctionType
@@ -212,12 +212,19 @@ class Variants:
 
     def wrong(self, seen: Outcome) -> list[str]:
         """The equations, by name in the order of the derivation, that what the code gave is proven not to satisfy."""
-        own = self.local(seen, dict.fromkeys(seen.found, (0,)))
-        return [
-            name
-            for (name, _), value in own.items()
-            if disjoint(seen.found[name], value) or (name == "loss" and seen.misreported)
-        ]
+        return list(self._wrong(seen))
+
+    def first_wrong(self, seen: Outcome) -> str | None:
+        """The first of them, None where there is none; functions that come after its own are not run."""
+        return next(self._wrong(seen), None)
+
+    def _wrong(self, seen: Outcome) -> Iterator[str]:
+        kinds = {name: self.cell.quantities[name].kind for name in seen.found}
+        for among in (*FORWARD, None):
+            names = [name for name, kind in kinds.items() if (kind if kind in FORWARD else None) == among]
+            for (name, _), value in self.local(seen, dict.fromkeys(names, (0,))).items():
+                if disjoint(seen.found[name], value) or (name == "loss" and seen.misreported):
+                    yield name
 
 
 @cache
