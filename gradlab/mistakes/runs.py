@@ -27,6 +27,9 @@ Array = np.ndarray[Any, Any]
 NARROW = 2.0**-40
 NOTHING = 2.0**-100  # at 128 bits, what is left of terms of order 1 that cancel
 
+# In float64, values further apart than this part of the largest entry are not equal up to rounding.
+FAR = 1e-9
+
 # What the forward pass and the loss give; every other kind of quantity comes from the third function.
 FORWARD = ("trace", "loss")
 
@@ -116,6 +119,13 @@ def same(left: Array, right: Array) -> bool:
     return width <= NARROW * scale or max(width, scale) <= NOTHING
 
 
+def far(left: Array, right: Array) -> bool:
+    """Whether floats are not equal up to rounding."""
+    with np.errstate(all="ignore"):
+        scale = np.maximum(np.abs(left).max(initial=0), np.abs(right).max(initial=0))
+        return bool(np.abs(left - right).max(initial=0) > FAR * scale)
+
+
 class Variants:
     """The cell's functions with every right-hand side of the catalogue compiled in beside its own."""
 
@@ -139,6 +149,14 @@ class Variants:
     def choice(self, rows: Iterable[Mistake]) -> dict[str, int]:
         """The options that these mistakes together take, by the name of the equation."""
         return {k.partition(".")[2]: self.option(k, text) for row in rows for k, text in row.changes.items()}
+
+    def right(self, seen: Outcome) -> Outcome:
+        """What the cell's own loss and third function give for the trace that was seen."""
+        params, x, y, state = seen.inputs
+        with np.errstate(all="ignore"):
+            loss = self.cell.code.loss(seen.trace.y_hat, y)
+            grads = self.cell.code.gradient(params, x, y, state, seen.trace)
+        return Outcome(seen.inputs, seen.trace, dict(_returned(self.cell, seen.trace, loss, grads, True)))
 
     def run(self, seen: Outcome, rows: Iterable[Mistake] = ()) -> dict[str, Array]:
         """The gradients that the third function gives with these mistakes in it, for the trace that was seen."""
