@@ -130,21 +130,28 @@ def compare(
 
 @app.command()
 def mistakes(
-    cell: CellOption = "rnn",
+    cell: Annotated[str, typer.Option(help="rnn, rtrl, lstm or gru.", metavar="CELL")] = "rnn",
     score: Annotated[bool, typer.Option("--score", help="How many mistakes would the checker miss?")] = False,
     seed: SeedOption = 0,
+    jobs: Annotated[int | None, typer.Option(help="Processes for --score. [default: all cores]", min=1)] = None,
     json: JsonOption = None,
 ) -> int:
     """List the mistakes known, or count those that slip by."""
-    with _output(json) as write, _progress("mutants") as progress:
+    with _output(json) as write, _progress("score:") as progress:
         from gradlab import mistakes as known
+        from gradlab.mistakes.workers import WorkerError, processors
 
         if not score:
             write(known.Catalogue(cell))
             return 0
-        found = known.score(cell, seed=seed, progress=progress)
+        try:
+            found = known.score(cell, seed=seed, jobs=jobs or processors(), progress=progress)
+        except WorkerError as error:
+            raise BadInput(str(error)) from None
         write(found)
-    return 0 if found.ok else 1
+    if found.flawed:
+        return 1
+    return 3 if found.interrupted else 0
 
 
 @app.command()

@@ -10,10 +10,9 @@ import __future__
 import ast
 import copy
 import inspect
-import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from types import FunctionType
 from typing import Any, cast
@@ -22,13 +21,12 @@ import numpy as np
 
 from gradlab.cells import Cell, Code
 from gradlab.equations import equations
+from gradlab.mistakes.equivalent import why
 from gradlab.mistakes.probes import probe
 from gradlab.mistakes.rules import RULES, Cut, Scope
 
 FUNCTIONS = ("forward", "loss", "gradient")
 FLAGS = __future__.annotations.compiler_flag
-COMMUTES = (ast.Add, ast.Mult)
-ALLOCATES = re.compile(r"np\.(empty|zeros|ones|full|result_type)|\blen\(")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +35,7 @@ class Mutant:
 
     function: a field of Code; kind: the rule; line, column: in the function's file; labels: where it may show first.
 
-    before, after: the changed expression; source: the whole function. commutes: the sides of a sum or an elementwise
-    product are swapped. allocates: the line makes a buffer, or chooses its dtype.
+    before, after: the changed expression; source: the whole function. why: the reason why it may change nothing, or "".
     """
 
     cell: Cell
@@ -50,8 +47,7 @@ class Mutant:
     before: str
     after: str
     source: str
-    commutes: bool = False
-    allocates: bool = False
+    why: str = ""
 
     @cached_property
     def code(self) -> Code:
@@ -60,6 +56,10 @@ class Mutant:
         namespace = dict(inspect.unwrap(own).__globals__)
         exec(compile(self.source, f"<{self}>", "exec", flags=FLAGS, dont_inherit=True), namespace)
         return self.cell.code._replace(**{self.function: namespace[own.__name__]}, origin=str(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its fields: compiled code belongs to this process."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __str__(self) -> str:
         name = getattr(self.cell.code, self.function).__name__
@@ -95,25 +95,38 @@ def _of(cell: Cell, name: str, function: FunctionType, values: dict[str, Any]) -
     labels = _Labels(function, tree, first)
     assigned = {variable: one.lineno for _, _, one in reversed(list(_statements(tree))) for variable in _assigned(one)}
     arrays, integers = _arrays(values), frozenset(k for k, value in values.items() if isinstance(value, int))
-    for body, index, statement in list(_statements(tree)):
-        there = {text: shape for text, shape in arrays.items() if assigned.get(text, 0) < statement.lineno}
+    shapes = {text: array.shape for text, array in arrays.items()}
+    lines, statements = ast.unparse(tree).splitlines(), list(_statements(tree))
+    before_first = len(lines) - len(statements)  # unparsed, each statement, and each head of a loop, is one line
+    for number, (body, index, statement) in enumerate(statements, start=before_first):
+        there = {text: shape for text, shape in shapes.items() if assigned.get(text, 0) < statement.lineno}
         scope = Scope(there, integers, values["T"])
-        for kind, node, before, after, commutes in _changes(body, index, statement, scope):
-            shown, line = labels.of(statement, before, after), first + node.lineno - 1
-            allocates = bool(ALLOCATES.search(ast.unparse(statement)))
+        for kind, parent, node, new in _changes(body, index, statement, scope):
+            before, after = ast.unparse(node), ast.unparse(new)
             yield Mutant(
                 cell,
                 name,
                 kind,
-                line,
+                first + node.lineno - 1,
                 node.col_offset + 1,
-                shown,
+                labels.of(statement, before, after),
                 before,
                 after,
-                ast.unparse(tree),
-                commutes,
-                allocates,
+                _with_line(lines, number, body[index]),
+                why(
+                    (cell.name, lines[number].strip()),
+                    ast.unparse(body[index]),
+                    (parent, node, new),
+                    arrays,
+                    scope.steps,
+                ),
             )
+
+
+def _with_line(lines: list[str], number: int, statement: ast.stmt) -> str:
+    """The function's source with one statement in the place of a line of it."""
+    indent = lines[number][: len(lines[number]) - len(lines[number].lstrip())]
+    return "\n".join([*lines[:number], indent + ast.unparse(statement).partition("\n")[0], *lines[number + 1 :]])
 
 
 def _statements(tree: ast.AST) -> Iterator[tuple[list[ast.stmt], int, ast.stmt]]:
@@ -126,14 +139,13 @@ def _statements(tree: ast.AST) -> Iterator[tuple[list[ast.stmt], int, ast.stmt]]
 
 def _changes(
     body: list[ast.stmt], at: int, statement: ast.stmt, scope: Scope
-) -> Iterator[tuple[str, Any, str, str, bool]]:
-    """Make each change in the tree in turn, hand over, and take it back."""
+) -> Iterator[tuple[str, ast.AST, Any, ast.AST]]:
+    """Make each change in the tree in turn, hand over its kind, the parent, the node and the new one, and undo it."""
     for parent, field, index, node in list(_slots(statement)):
         for rule in RULES:
             for kind, new in rule(node, parent, scope):
-                commutes = kind == "swap operands" and isinstance(node, ast.BinOp) and isinstance(node.op, COMMUTES)
                 _put(parent, field, index, new)
-                yield kind, node, ast.unparse(node), ast.unparse(new), commutes
+                yield kind, parent, node, new
                 _put(parent, field, index, node)
     replaced: list[tuple[str, ast.stmt]] = []
     if isinstance(statement, ast.AugAssign):
@@ -146,7 +158,7 @@ def _changes(
                 replaced.append((kind, ast.Assign(statement.targets, value, lineno=statement.lineno)))
     for kind, other in replaced:
         body[at] = other
-        yield kind, statement, ast.unparse(statement), ast.unparse(other), False
+        yield kind, statement, statement, other
         body[at] = statement
 
 
@@ -174,7 +186,7 @@ class _Labels:
     """The equations at which a change may show first, everything upstream taken as returned.
 
     That of the line itself. Where the line has none, or what it stores into changes: that of its variable, and those
-    that read the variable, through further lines without a label.
+    that read the variable, through further lines without a label; and that of an array which now is the same memory.
     """
 
     def __init__(self, function: FunctionType, tree: ast.FunctionDef, first: int) -> None:
@@ -199,7 +211,15 @@ class _Labels:
             found = self._around(_assigned(statement))
         else:
             found = {label}
+        if label is None and isinstance(statement, ast.Assign):
+            found |= self._shared(statement.value, after)
         return tuple(known for known in self.by_line.values() if known in found)
+
+    def _shared(self, value: ast.expr, after: str) -> set[str]:
+        """The labels of arrays whose memory the variables now share: what the one stores, the other holds."""
+        parts = value.elts if isinstance(value, ast.Tuple) else [value]
+        names = {part.id for part in parts if isinstance(part, ast.Name)}
+        return {self.by_variable[name] for name in names & {after} & self.by_variable.keys()}
 
     def _around(self, variables: set[str], seen: frozenset[str] = frozenset()) -> set[str]:
         """The labels of these variables, and of what reads them; a line that only unpacks one names it anew."""
@@ -246,10 +266,10 @@ def _values(cell: Cell) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _arrays(values: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    """The shapes of all arrays, and of the fields of all records that have no name of their own, by text."""
+def _arrays(values: dict[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+    """All arrays, and the fields of all records that have no name of their own, by the text that reads them."""
     named = {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim}
     records = {name: value for name, value in values.items() if hasattr(value, "_fields")}
     fields = {f"{name}.{k}": v for name, record in records.items() for k, v in record._asdict().items()}
     unnamed = {text: v for text, v in fields.items() if not any(v is known for known in named.values())}
-    return {text: array.shape for text, array in (named | unnamed).items()}
+    return named | unnamed

@@ -34,6 +34,15 @@ class Naming:
     def total(self) -> int:
         return self.right + self.undecided + self.unnamed + len(self.wrong)
 
+    def add(self, other: Naming) -> None:
+        """Count what another has counted."""
+        self.right += other.right
+        self.undecided += other.undecided
+        self.unnamed += other.unnamed
+        self.refused += other.refused
+        self.cancelled += other.cancelled
+        self.wrong += other.wrong
+
 
 def sampled(rows: Sequence[Mistake], count: int | None, offset: int = 0) -> Iterator[tuple[Mistake, Mistake]]:
     """Pairs of mistakes that change different equations: all, or `count` of them at even distances from each other."""

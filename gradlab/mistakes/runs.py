@@ -5,7 +5,7 @@ Everything upstream of an equation is taken from the code under test, so a mista
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from types import FunctionType
@@ -27,6 +27,9 @@ Array = np.ndarray[Any, Any]
 # Two values are the same where their balls overlap and leave less than this part of the largest entry open.
 NARROW = 2.0**-40
 NOTHING = 2.0**-100  # at 128 bits, what is left of terms of order 1 that cancel
+
+# In float64, values further apart than this part of the largest entry are not equal up to rounding.
+FAR = 1e-9
 
 # What the forward pass and the loss give; every other kind of quantity comes from the third function.
 FORWARD = ("trace", "loss")
@@ -118,6 +121,13 @@ def same(left: Array, right: Array) -> bool:
     return width <= NARROW * scale or max(width, scale) <= NOTHING
 
 
+def far(left: Array, right: Array) -> bool:
+    """Whether floats are not equal up to rounding."""
+    with np.errstate(all="ignore"):
+        scale = np.maximum(np.abs(left).max(initial=0), np.abs(right).max(initial=0))
+        return bool(np.abs(left - right).max(initial=0) > FAR * scale)
+
+
 class Variants:
     """The cell's functions with every right-hand side of the catalogue compiled in beside its own."""
 
@@ -141,6 +151,14 @@ class Variants:
     def choice(self, rows: Iterable[Mistake]) -> dict[str, int]:
         """The options that these mistakes together take, by the name of the equation."""
         return {k.partition(".")[2]: self.option(k, text) for row in rows for k, text in row.changes.items()}
+
+    def right(self, seen: Outcome) -> Outcome:
+        """What the cell's own loss and third function give for the trace that was seen."""
+        params, x, y, state = seen.inputs
+        with np.errstate(all="ignore"):
+            loss = self.cell.code.loss(seen.trace.y_hat, y)
+            grads = self.cell.code.gradient(params, x, y, state, seen.trace)
+        return Outcome(seen.inputs, seen.trace, dict(_returned(self.cell, seen.trace, loss, grads, True)))
 
     def run(self, seen: Outcome, rows: Iterable[Mistake] = ()) -> dict[str, Array]:
         """The gradients that the third function gives with these mistakes in it, for the trace that was seen."""
@@ -214,12 +232,19 @@ class Variants:
 
     def wrong(self, seen: Outcome) -> list[str]:
         """The equations, by name in the order of the derivation, that what the code gave is proven not to satisfy."""
-        own = self.local(seen, dict.fromkeys(seen.found, (0,)))
-        return [
-            name
-            for (name, _), value in own.items()
-            if disjoint(seen.found[name], value) or (name == "loss" and seen.misreported)
-        ]
+        return list(self._wrong(seen))
+
+    def first_wrong(self, seen: Outcome) -> str | None:
+        """The first of them, None where there is none; functions that come after its own are not run."""
+        return next(self._wrong(seen), None)
+
+    def _wrong(self, seen: Outcome) -> Iterator[str]:
+        kinds = {name: self.cell.quantities[name].kind for name in seen.found}
+        for among in (*FORWARD, None):
+            names = [name for name, kind in kinds.items() if (kind if kind in FORWARD else None) == among]
+            for (name, _), value in self.local(seen, dict.fromkeys(names, (0,))).items():
+                if disjoint(seen.found[name], value) or (name == "loss" and seen.misreported):
+                    yield name
 
 
 @cache

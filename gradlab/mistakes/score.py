@@ -7,27 +7,29 @@ every quantity, on every problem tried at 256 bits, is equivalent. All that rema
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradlab.arithmetic import balls, precision
-from gradlab.cells import Cell, Code
+from gradlab.cells import Cell
 from gradlab.cells import cell as registered
 from gradlab.mistakes.catalogue import mistakes
 from gradlab.mistakes.mutants import Mutant, mutants
-from gradlab.mistakes.naming import Naming, plant, sampled
-from gradlab.mistakes.peers import NAMES, Peers
-from gradlab.mistakes.probes import DISTINCT, OTHER, SQUARE, drawn
-from gradlab.mistakes.runs import Outcome, disjoint, outcome, same, variants
-from gradlab.oracles import oracle
+from gradlab.mistakes.naming import Naming, sampled
+from gradlab.mistakes.peers import NAMES
+from gradlab.mistakes.probes import drawn
+from gradlab.mistakes.rows import Mistake
+from gradlab.mistakes.trial import Judged, alarms, judge, name, rejecting
+from gradlab.mistakes.workers import Task, spread
 from gradlab.problem import Problem
 
 SCALES = (1.0, 0.1, 0.01, 1e-3, 1e-6)
-BITS = (128, 256)
 Progress = Callable[[str, int, int], None]
+
+CHUNK = 4  # mutants, mistakes or problems in one task: seconds at most, and handing it over takes next to nothing
 
 
 @dataclass
@@ -35,8 +37,9 @@ class Row:
     """One weight scale.
 
     mutants: those that run and are not equivalent. located: caught, and first wrong at an equation of the change.
-    gradients: mutants of the third function whose gradient is wrong, not only a delta.
-    accepted: how many of those a peer lets pass.
+    escaped: not caught. mislocated: first wrong elsewhere, or, where another problem of that scale refuses it, nowhere.
+    gradients: mutants of the third function whose gradient, not only a delta, is proven wrong at some scale.
+    passed: how many of those escape here. accepted: how many of those a peer lets pass.
     rejecting: the peers that do not let the right gradient pass either.
     alarms: false ones, on `unchanged` problems with the code as it is.
     """
@@ -48,6 +51,7 @@ class Row:
     escaped: list[str] = field(default_factory=list)
     mislocated: list[str] = field(default_factory=list)
     gradients: int = 0
+    passed: int = 0
     accepted: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
     rejecting: list[str] = field(default_factory=list)
     singles: Naming = field(default_factory=Naming)
@@ -58,18 +62,28 @@ class Row:
 
 @dataclass
 class Score:
-    """All scales of one cell. equivalent: each with the reason why it changes nothing. refused: what does not run."""
+    """All scales of one cell.
+
+    generated: all mutants. refused: what does not run. equivalent: each with the reason why it changes nothing.
+    interrupted: not all were tried; the rows hold what was known by then.
+    """
 
     cell: str
     generated: int
-    refused: list[str]
-    equivalent: dict[str, str]
+    refused: list[str] = field(default_factory=list)
+    equivalent: dict[str, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def flawed(self) -> bool:
+        """Something escaped, was misplaced or misnamed, or there was a false alarm."""
+        return any(r.escaped or r.mislocated or r.singles.wrong or r.pairs.wrong or r.alarms for r in self.rows)
 
     @property
     def ok(self) -> bool:
-        """Nothing escaped, nothing was misplaced or misnamed, and there was no false alarm."""
-        return not any(r.escaped or r.mislocated or r.singles.wrong or r.pairs.wrong or r.alarms for r in self.rows)
+        """Nothing is flawed, and everything was tried."""
+        return not self.flawed and not self.interrupted
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -92,6 +106,7 @@ def score(
     pairs: int | None = 200,
     unchanged: int = 40,
     seed: int = 0,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> Score:
     """Score the checker on one cell.
@@ -101,150 +116,113 @@ def score(
         pairs: how many pairs of catalogue mistakes to name at each scale, spread over all of them; None: all.
         unchanged: on how many random problems at each scale the code as it is must raise no alarm.
         seed: the same seed draws the same problems.
+        jobs: how many processes; the result is the same for any number.
         progress: called with (what is done, done, to do).
+
+    Interrupted (Ctrl-C), it returns what is known by then.
+
+    Raises:
+        UnknownName: no such cell.
+        WorkerError: one of several processes ended before it answered.
     """
-    return _Scoring(registered(cell_name), seed, progress or (lambda what, done, total: None)).run(
-        scales, pairs, unchanged
-    )
+    cell = registered(cell_name)
+    everything = mutants(cell)
+    batches = [*_mutants(everything, scales, seed)]
+    for i, scale in enumerate(scales):
+        batches += _mistakes(cell, i, scale, pairs, seed)
+        batches += _unchanged(cell, i, scale, unchanged, seed)
+    found = Score(cell.name, len(everything), rows=[Row(scale) for scale in scales])
+    totals, done, results = Counter[str](), Counter[str](), dict[int, Any]()
+    for batch in batches:
+        totals[batch.what] += batch.size
+    try:
+        for number, result in spread([batch.task for batch in batches], jobs):
+            results[number], what = result, batches[number].what
+            done[what] += batches[number].size
+            if progress is not None:
+                progress(what, done[what], totals[what])
+    except KeyboardInterrupt:
+        found.interrupted = True
+    for number in sorted(results):
+        batches[number].add(found, results[number])
+    return found
 
 
-class Ground:
-    """One problem with what is right on it, at several precisions."""
+class _Batch(NamedTuple):
+    """A task of `size` things of one kind, and what is done with its result."""
 
-    def __init__(self, cell: Cell, problem: Problem) -> None:
-        self.cell, self.problem = cell, problem
-        self._right: dict[int, dict[str, Any]] = {}
-
-    def right(self, bits: int) -> dict[str, Any]:
-        """Every certified quantity at that precision."""
-        if bits not in self._right:
-            self._right[bits] = oracle("certified").evidence(self.cell, self.problem, bits).values
-        return self._right[bits]
-
-    def outcome(self, code: Code) -> Outcome:
-        """What code gives, at the precision in force."""
-        return outcome(self.cell, code, self.problem.inputs(balls), self.problem.sizes)
-
-    def wrong(self, seen: Outcome, bits: int = BITS[0]) -> list[str]:
-        """The quantities proven to differ from the certified ones; "loss" too where its total is not its sum."""
-        differ = [name for name, value in self.right(bits).items() if disjoint(seen.found[name], value)]
-        return [*differ, "loss"] if seen.misreported and "loss" not in differ else differ
+    what: str
+    size: int
+    task: Task
+    add: Callable[[Score, Any], None]
 
 
-class _Scoring:
-    def __init__(self, cell: Cell, seed: int, progress: Progress) -> None:
-        self.cell, self.seed, self.progress = cell, seed, progress
-
-    def run(self, scales: Sequence[float], pairs: int | None, unchanged: int) -> Score:
-        grounds = {
-            scale: [
-                Ground(self.cell, drawn(self.cell, sizes, scale, self.seed + i))
-                for i, sizes in enumerate((DISTINCT, OTHER))
-            ]
-            for scale in scales
-        }
-        everything = mutants(self.cell)
-        with precision(BITS[0]):
-            refused = [m for m in everything if grounds[scales[0]][0].outcome(m.code).refused]
-        running = [m for m in everything if m not in refused]
-        equivalent = self._equivalent(running, [ground for both in grounds.values() for ground in both])
-        tried = [m for m in running if m not in equivalent]
-        found = Score(
-            self.cell.name, len(everything), [str(m) for m in refused], {str(m): why for m, why in equivalent.items()}
-        )
-        for i, scale in enumerate(scales):
-            row = Row(scale, mutants=len(tried))
-            self._mutants(row, tried, grounds[scale])
-            self._names(row, pairs, offset=i)
-            self._unchanged(row, unchanged)
-            found.rows.append(row)
-        return found
-
-    def _equivalent(self, running: Sequence[Mutant], grounds: Sequence[Ground]) -> dict[Mutant, str]:
-        """The mutants that agree everywhere, each with the reason."""
-        found = {}
-        for i, mutant in enumerate(running):
-            if not any(self._differs(mutant, ground) for ground in grounds):
-                found[mutant] = reason(mutant, len(grounds))
-            self.progress("equivalent mutants", i + 1, len(running))
-        return found
-
-    def _differs(self, mutant: Mutant, ground: Ground) -> bool:
-        """Whether a mutant does anything that is not right: in a quantity, or in the total that it reports."""
-        bits = BITS[-1]
-        with precision(bits):
-            seen = ground.outcome(mutant.code)
-            if seen.refused or seen.misreported:
-                return True
-            return not all(same(seen.found[name], value) for name, value in ground.right(bits).items())
-
-    def _mutants(self, row: Row, tried: Sequence[Mutant], grounds: Sequence[Ground]) -> None:
-        peers = Peers(self.cell, grounds[0].problem)
-        row.rejecting = [name for name, passed in peers.accepts(self.cell.code).items() if not passed]
-        grads = {quantity.name for quantity in self.cell.of_kind("grad")}
-        for i, mutant in enumerate(tried):
-            wrong, label = self._caught(mutant, grounds)
-            if not wrong:
-                row.escaped.append(str(mutant))
-            elif label in mutant.labels:
-                row.located += 1
-            elif label is not None:
-                row.mislocated.append(f"{mutant}: at {label}, wanted {' or '.join(mutant.labels)}")
-            row.caught += bool(wrong)
-            if mutant.function == "gradient" and grads & set(wrong):
-                row.gradients += 1
-                for name, passed in peers.accepts(mutant.code).items():
-                    row.accepted[name] += passed
-            self.progress(f"mutants at {row.scale:g}", i + 1, len(tried))
-
-    def _caught(self, mutant: Mutant, grounds: Sequence[Ground]) -> tuple[list[str], str | None]:
-        """The wrong quantities and the first wrong equation; at more bits, then on another problem, if there are none.
-
-        A mutant that a problem refuses is caught by that, with no equation to blame.
-        """
-        for ground in grounds:
-            for bits in BITS:
-                with precision(bits):
-                    seen = ground.outcome(mutant.code)
-                    if seen.refused:
-                        return ["refused"], None
-                    wrong = ground.wrong(seen, bits)
-                    if wrong:
-                        local = variants(self.cell).wrong(seen)
-                        return wrong, f"{self.cell.name}.{local[0]}" if local else "no equation"
-        return [], None
-
-    def _names(self, row: Row, pairs: int | None, offset: int) -> None:
-        probes = [
-            drawn(self.cell, sizes, row.scale, self.seed + i)
-            for i, sizes in enumerate((DISTINCT, SQUARE, {**SQUARE, "T": 7, "B": 3}))
-        ]
-        rows = mistakes(self.cell.name)
-        for i, one in enumerate(rows):
-            plant(self.cell, (one,), probes, row.singles)
-            self.progress(f"single mistakes at {row.scale:g}", i + 1, len(rows))
-        chosen = list(sampled(rows, pairs, offset))
-        for i, two in enumerate(chosen):
-            plant(self.cell, two, probes, row.pairs)
-            self.progress(f"pairs at {row.scale:g}", i + 1, len(chosen))
-
-    def _unchanged(self, row: Row, count: int) -> None:
-        rng = np.random.default_rng(self.seed)
-        with precision(BITS[0]):
-            for i in range(count):
-                sizes = {letter: int(rng.integers(1, 5)) for letter in "TBIHO"}
-                ground = Ground(self.cell, drawn(self.cell, sizes, row.scale, int(rng.integers(2**32))))
-                seen = ground.outcome(self.cell.code)
-                row.alarms += bool(seen.refused or ground.wrong(seen) or variants(self.cell).wrong(seen))
-                row.unchanged += 1
-                self.progress(f"unchanged code at {row.scale:g}", i + 1, count)
+def _chunks(things: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (things[i : i + CHUNK] for i in range(0, len(things), CHUNK))
 
 
-def reason(mutant: Mutant, problems: int) -> str:
-    """Why a mutant changes nothing."""
-    agrees = f"every quantity agrees at {BITS[-1]} bits on {problems} problems"
-    if mutant.commutes:
-        return f"a sum and an elementwise product commute; {agrees}"
-    if mutant.allocates:
-        return f"only shape and type of what an allocation names are read, or what it holds is overwritten; {agrees}"
-    return agrees
+def _mutants(everything: Sequence[Mutant], scales: Sequence[float], seed: int) -> Iterator[_Batch]:
+    for some in _chunks(everything):
+
+        def count(found: Score, results: Sequence[Judged], some: Sequence[Mutant] = some) -> None:
+            for mutant, result in zip(some, results, strict=True):
+                _count(found, mutant, result)
+
+        yield _Batch("mutants", len(some), (judge, (some, tuple(scales), seed)), count)
+
+
+def _count(found: Score, mutant: Mutant, result: Judged) -> None:
+    if result.refused:
+        found.refused.append(str(mutant))
+    elif result.equivalent:
+        found.equivalent[str(mutant)] = result.equivalent
+    gradient = mutant.function == "gradient" and any(catch.gradient for catch in result.at)
+    for row, catch in zip(found.rows, result.at, strict=False):
+        row.mutants += 1
+        row.caught += catch.caught
+        row.located += catch.label in mutant.labels
+        if not catch.caught:
+            row.escaped.append(str(mutant))
+        elif catch.label not in mutant.labels:
+            at = catch.label or "nowhere, for a problem refuses it"
+            row.mislocated.append(f"{mutant}: at {at}, wanted {' or '.join(mutant.labels)}")
+        if gradient:
+            row.gradients += 1
+            row.passed += not catch.caught
+            for peer in catch.accepted:
+                row.accepted[peer] += 1
+
+
+def _mistakes(cell: Cell, at: int, scale: float, pairs: int | None, seed: int) -> Iterator[_Batch]:
+    kinds: dict[str, list[tuple[Mistake, ...]]] = {
+        "singles": [(one,) for one in mistakes(cell.name)],
+        "pairs": list(sampled(mistakes(cell.name), pairs, offset=at)),
+    }
+    for kind, planted in kinds.items():
+
+        def count(found: Score, tally: Naming, kind: str = kind) -> None:
+            getattr(found.rows[at], kind).add(tally)
+
+        what = "single mistakes" if kind == "singles" else kind
+        for some in _chunks(planted):
+            yield _Batch(what, len(some), (name, (cell, some, scale, seed)), count)
+
+
+def _unchanged(cell: Cell, at: int, scale: float, count: int, seed: int) -> Iterator[_Batch]:
+    def counted(found: Score, raised: Sequence[bool]) -> None:
+        found.rows[at].unchanged += len(raised)
+        found.rows[at].alarms += sum(raised)
+
+    def judged(found: Score, peers: Sequence[str]) -> None:
+        found.rows[at].rejecting += peers
+
+    for some in _chunks(list(_random(cell, scale, count, seed))):
+        yield _Batch("unchanged code", len(some), (alarms, (cell, some)), counted)
+    yield _Batch("unchanged code", 1, (rejecting, (cell, scale, seed)), judged)
+
+
+def _random(cell: Cell, scale: float, count: int, seed: int) -> Iterator[Problem]:
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        sizes = {letter: int(rng.integers(1, 5)) for letter in "TBIHO"}
+        yield drawn(cell, sizes, scale, int(rng.integers(2**32)))

@@ -16,19 +16,11 @@ import numpy as np
 
 from gradlab.cells import Cell
 from gradlab.mistakes.rows import Mistake
-from gradlab.mistakes.runs import FORWARD, Outcome, Variants, same
+from gradlab.mistakes.runs import FAR, FORWARD, Outcome, Variants, far, same
+from gradlab.mistakes.stack import Stack
 
 Array = np.ndarray[Any, Any]
 Rows = tuple[Mistake, ...]
-
-# In float64, values further apart than this part of the largest entry are not equal up to rounding.
-FAR = 1e-9
-
-
-def _far(left: Array, right: Array) -> bool:
-    with np.errstate(all="ignore"):
-        scale = np.maximum(np.abs(left).max(initial=0), np.abs(right).max(initial=0))
-        return bool(np.abs(left - right).max(initial=0) > FAR * scale)
 
 
 def from_deltas(
@@ -74,7 +66,7 @@ def _matching(
         floats = one.floats
         near = known.local(floats, options)
         options = {
-            name: [i for i in tried if (name, i) in near and not _far(near[name, i], floats.found[name])]
+            name: [i for i in tried if (name, i) in near and not far(near[name, i], floats.found[name])]
             for name, tried in options.items()
         }
     for one in seen:
@@ -154,45 +146,77 @@ class _Table:
 
     A mistake in gradients' own equations alone changes nothing else. So backward passes are run only for mistakes
     further up and for every two of those; with at most one of them, each gradient is tried with each of its options.
+    Every two are run all together as a `Stack`, and one by one where the gradients of that leave them open.
     """
 
     def __init__(self, known: Variants, seen: Outcome) -> None:
-        self.known = known
-        up, self.last = _split(known)
-        self.few = [(rows, _or_nothing(known.endings, seen, rows)) for rows in [(), *((row,) for row in up)]]
-        pairs = [(a, b) for a, b in combinations(up, 2) if not a.changes.keys() & b.changes.keys()]
-        self.pairs, self.names = pairs, [quantity.name for quantity in known.cell.of_kind("grad")]
-        sizes = [seen.found[name].size for name in self.names]
-        self.ends = np.cumsum([0, *sizes])
-        self.table = np.full((len(pairs), int(self.ends[-1])), np.nan)
-        for row, pair in zip(self.table, pairs, strict=True):
-            grads = _or_nothing(known.run, seen, pair)
-            if grads:
-                row[:] = np.concatenate([np.asarray(grads[name], float).ravel() for name in self.names])
+        self.known, self.seen = known, seen
+        up, last = _split(known)
+        self.names = [quantity.name for quantity in known.cell.of_kind("grad")]
+        self.last = [(row, known.choice([row]).items()) for row in last]
+        self.few: list[Rows] = [(), *((row,) for row in up)]
+        self.endings = _stacked([_or_nothing(known.endings, seen, rows) for rows in self.few])
+        self.pairs = [(a, b) for a, b in combinations(up, 2) if not a.changes.keys() & b.changes.keys()]
+        stack = Stack(known, seen)
+        sizes = [seen.found[name].size for name in stack.names]
+        self.parts = [
+            (name, end - size, end) for name, size, end in zip(stack.names, sizes, np.cumsum(sizes), strict=True)
+        ]
+        self.table = stack.run([known.choice(pair) for pair in self.pairs])
+        self.runs: dict[int, dict[str, Array]] = {}
 
     def fitting(self, values: dict[str, Array]) -> list[Rows]:
         """All that gives these gradients up to rounding."""
-        fits = np.ones(len(self.pairs), bool)
-        with np.errstate(all="ignore"):
-            for name, start, end in zip(self.names, self.ends, self.ends[1:], strict=False):
-                part, value = self.table[:, start:end], values[name].ravel()
-                scale = np.maximum(np.abs(part).max(axis=1), np.abs(value).max(initial=0))
-                fits &= np.abs(part - value).max(axis=1) <= FAR * scale
-        few = [rows for up, endings in self.few for rows in self._ended(up, endings, values)]
-        return [*few, *(self.pairs[i] for i in np.flatnonzero(fits))]
+        near = {key: there & ~_far_rows(table, values[key[0]]) for key, (there, table) in self.endings.items()}
+        few = [
+            rows
+            for i, up in enumerate(self.few)
+            for rows in self._ended(up, {key for key, rows_near in near.items() if rows_near[i]})
+        ]
+        far_in_part = np.zeros(len(self.pairs), bool)
+        for name, start, end in self.parts:
+            far_in_part |= _far_rows(self.table[:, start:end], values[name])
+        return [*few, *(self.pairs[i] for i in np.flatnonzero(~far_in_part) if self._gives(int(i), values))]
 
-    def _ended(self, up: Rows, endings: dict[tuple[str, int], Array], values: dict[str, Array]) -> Iterator[Rows]:
+    def _gives(self, pair: int, values: dict[str, Array]) -> bool:
+        """Whether a pair, run by itself, gives these gradients up to rounding."""
+        if pair not in self.runs:
+            self.runs[pair] = _or_nothing(self.known.run, self.seen, self.pairs[pair])
+        grads = self.runs[pair]
+        return bool(grads) and all(_near(np.asarray(grads[name], float), values[name]) for name in self.names)
+
+    def _ended(self, up: Rows, near: set[tuple[str, int]]) -> Iterator[Rows]:
         """At most one mistake further up, with as many in the gradients' own equations as make two with it."""
-        near = {key for key, value in endings.items() if not _far(np.asarray(value, float), values[key[0]])}
         wrong = {name for name in self.names if (name, 0) not in near}
         changed = {label for row in up for label in row.changes}
-        choices = [(row, self.known.choice([row])) for row in self.last if not row.changes.keys() & changed]
-        fit = [row for row, choice in choices if choice.items() <= near]
+        fit = [(row, choice) for row, choice in self.last if choice <= near and not row.changes.keys() & changed]
         for count in range(3 - len(up)):
-            for rows in combinations(fit, count):
-                names = [name for row in rows for name in self.known.choice([row])]
+            for chosen in combinations(fit, count):
+                names = [name for _, choice in chosen for name, _ in choice]
                 if wrong <= set(names) and len(names) == len(set(names)):
-                    yield (*up, *rows)
+                    yield (*up, *(row for row, _ in chosen))
+
+
+def _stacked(rows: Sequence[dict[tuple[str, int], Array]]) -> dict[tuple[str, int], tuple[Array, Array]]:
+    """The values of each key in every row that has it: where there is one, and the flat values."""
+    found = {}
+    for key in dict.fromkeys(key for row in rows for key in row):
+        there = np.array([key in row for row in rows])
+        table = np.zeros((len(rows), next(row[key].size for row in rows if key in row)))
+        table[there] = [np.asarray(row[key], float).ravel() for row in rows if key in row]
+        found[key] = (there, table)
+    return found
+
+
+def _far_rows(table: Array, value: Array) -> Array:
+    """Which rows are not equal to a value up to rounding; `far` for each of them."""
+    with np.errstate(all="ignore"):
+        scale = np.maximum(np.abs(table).max(axis=1, initial=0), np.abs(value).max(initial=0))
+        return np.abs(table - value.ravel()).max(axis=1, initial=0) > FAR * scale
+
+
+def _near(left: Array, right: Array) -> bool:
+    return left.shape == right.shape and bool(np.isfinite(left).all()) and not far(left, right)
 
 
 def _or_nothing(run: Callable[..., Any], seen: Outcome, rows: Rows) -> Any:

@@ -19,8 +19,11 @@ def shown(score: Score) -> Any:
     from rich.console import Group
     from rich.text import Text
 
-    running = score.generated - len(score.refused) - len(score.equivalent)
-    head = f"{score.cell}: {score.generated} mutants, {len(score.refused)} refused (they do not run, or not in shape), "
+    running = score.rows[0].mutants if score.rows else 0
+    tried = running + len(score.refused) + len(score.equivalent)
+    some = f"interrupted, {tried} of " if score.interrupted else ""
+    head = f"{score.cell}: {some}{score.generated} mutants, "
+    head += f"{len(score.refused)} refused (they do not run, or not in shape), "
     parts: list[Any] = [
         Text(head + f"{len(score.equivalent)} equivalent, {running} to be caught", style="bold"),
         Text(""),
@@ -82,7 +85,7 @@ def _naming(naming: Naming) -> tuple[str, ...]:
 def _peers(score: Score) -> Any:
     table = _table("weights", "wrong gradients", "gradlab accepts", *(f"{name} accepts" for name in NAMES))
     for row in score.rows:
-        table.add_row(f"{row.scale:g}", str(row.gradients), "0", *(_share(row, name) for name in NAMES))
+        table.add_row(f"{row.scale:g}", str(row.gradients), str(row.passed), *(_share(row, name) for name in NAMES))
     return table
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from gradlab.arithmetic import balls, precision
 from gradlab.cells import cell
+from gradlab.mistakes.equivalent import UNREAD, why
 from gradlab.mistakes.mutants import _of, _tree, mutants
 from gradlab.mistakes.probes import probe
 from gradlab.mistakes.rules import RULES, Scope
@@ -120,3 +121,55 @@ def test_a_line_without_a_label_shows_where_its_variable_is_read() -> None:
 def test_a_labelled_line_shows_at_its_own_label() -> None:
     own = [mutant for mutant in MUTANTS if mutant.before == "W_hidden.T" and mutant.after == "W_hidden"]
     assert {mutant.labels for mutant in own} == {("rnn.delta_implicit",), ("rnn.grad_a_initial",)}
+
+
+def test_where_a_variable_now_shares_memory_both_may_be_wrong() -> None:
+    """What the loop stores into the one, the other holds too."""
+    shared = [mutant for mutant in mutants(cell("rtrl")) if mutant.before.startswith("np.zeros_like(immediate_W")]
+    aliases = [mutant for mutant in shared if mutant.kind == "drop a call"]
+    assert len(aliases) == 2
+    for mutant in aliases:
+        assert mutant.labels[0] == f"rtrl.{mutant.after}" and "rtrl.net_by_W_input" in mutant.labels
+    assert all("rtrl.immediate_W_hidden" not in mutant.labels for mutant in shared if mutant not in aliases)
+
+
+def test_a_mutant_goes_to_another_process_without_its_code() -> None:
+    assert MUTANTS[0].code
+    assert "code" not in MUTANTS[0].__getstate__()
+
+
+# What a change may be harmless for, by the words of the reason; with no reason under "".
+ARRAYS = {"u": np.eye(2), "v": np.eye(2), "w": np.array([[1.0, 2], [3, 4]])}
+STEPS = {"long": np.stack([*np.ones((6, 2, 2)), np.zeros((2, 2))]), "short": np.ones((6, 2, 2))}
+HARMLESS = {
+    "commute": [("p", "a + b", "b + a"), ("p", "a * b", "b * a")],
+    "sign": [("p ** 2", "a - b", "b - a")],
+    "same number": [("p", "0", "-0")],
+    "same numbers": [("p", "u", "v"), ("p", "long", "short")],
+    "symmetric": [("p", "u", "u.T")],
+    "allocation": [("np.empty(p)", "a", "b"), ("len(p)", "a", "b")],
+    "": [("p", "a - b", "b - a"), ("p ** 3", "a - b", "b - a"), ("2 ** p", "a - b", "b - a"), ("p", "u", "w"),
+         ("p", "a @ b", "b @ a"), ("p", "w", "w.T"), ("p", "1", "-1"), ("p", "a + b", "b - a")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "around", "before", "after"),
+    [(words, *one) for words, all_of_them in HARMLESS.items() for one in all_of_them],
+)
+def test_why_a_change_may_be_harmless(words: str, around: str, before: str, after: str) -> None:
+    parent: Any = ast.parse(around, mode="eval").body
+    node, new = (ast.parse(text, mode="eval").body for text in (before, after))
+    if isinstance(node, ast.BinOp) and isinstance(new, ast.BinOp) and type(node.op) is type(new.op):
+        new = ast.BinOp(node.right, node.op, node.left)  # as the rule swaps them
+    changed = f"x = {around.replace('p', after, 1)}" if "(" not in around else f"x = {around}"
+    said = why(("rnn", f"x = {around}"), changed, (parent, node, new), ARRAYS | STEPS, 6)
+    assert words in said if words else not said
+
+
+def test_every_line_that_is_partly_unread_is_there() -> None:
+    for name, line in UNREAD:
+        sources = {text.strip() for mutant in mutants(cell(name)) for text in mutant.source.splitlines()}
+        assert line in sources
+    said = {mutant.why for name in ("gru", "rtrl") for mutant in mutants(cell(name))}
+    assert said >= set(UNREAD.values())

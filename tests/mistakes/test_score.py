@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from gradlab.arithmetic import precision
 from gradlab.cells import cell
 from gradlab.mistakes.catalogue import mistakes
-from gradlab.mistakes.mutants import mutants
+from gradlab.mistakes.ground import Ground
+from gradlab.mistakes.mutants import Mutant, mutants
 from gradlab.mistakes.naming import Naming, plant, sampled
 from gradlab.mistakes.peers import NAMES
 from gradlab.mistakes.probes import DISTINCT, drawn, probes
-from gradlab.mistakes.score import Ground, Row, Score, _Scoring, score
+from gradlab.mistakes.score import Row, Score, _count, score
+from gradlab.mistakes.trial import Place, alarms, judged
 
 RNN = cell("rnn")
+MUTANTS = mutants(RNN)
+
+
+@pytest.fixture(scope="module")
+def place() -> Place:
+    return Place(RNN, [Ground(RNN, drawn(RNN, DISTINCT, 1.0, 0))])
+
+
+def counted(mutant: Mutant, place: Place) -> tuple[Score, Row]:
+    found = Score("rnn", 1, rows=[Row(1.0)])
+    _count(found, mutant, judged(mutant, [place]))
+    return found, found.rows[0]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +80,7 @@ def test_text_and_json_say_it_all(small: Score) -> None:
 
 
 def test_a_row_with_anything_wrong_is_not_ok() -> None:
-    fine = Score("rnn", 1, [], {}, [Row(1.0, mutants=1, caught=1, located=1)])
+    fine = Score("rnn", 1, rows=[Row(1.0, mutants=1, caught=1, located=1)])
     assert fine.ok
     for flaw in (
         {"escaped": ["x"]},
@@ -74,25 +90,89 @@ def test_a_row_with_anything_wrong_is_not_ok() -> None:
         {"pairs": Naming(wrong=["x"])},
     ):
         assert not replace(fine, rows=[replace(fine.rows[0], **flaw)]).ok  # type: ignore[arg-type]
+    assert not replace(fine, interrupted=True).ok
 
 
-def test_a_mutant_that_changes_nothing_would_count_as_escaped() -> None:
-    """The same code under another name, put among those that have to be caught."""
-    scoring = _Scoring(RNN, 0, lambda what, done, total: None)
-    ground = Ground(RNN, drawn(RNN, DISTINCT, 1.0, 0))
-    idle = next(mutant for mutant in mutants(RNN) if mutant.commutes)
-    row = Row(1.0)
-    scoring._mutants(row, [idle], [ground])
-    assert row.escaped == [str(idle)] and row.caught == 0
-    assert scoring._equivalent([idle], [ground]) == {idle: scoring._equivalent([idle], [ground])[idle]}
+def test_a_mutant_that_changes_nothing_is_equivalent(place: Place) -> None:
+    idle = next(mutant for mutant in MUTANTS if "commute" in mutant.why)
+    found, row = counted(idle, place)
+    assert found.equivalent.keys() == {str(idle)} and row.mutants == 0
 
 
-def test_a_mutant_that_shows_elsewhere_would_count_as_mislocated() -> None:
-    scoring = _Scoring(RNN, 0, lambda what, done, total: None)
-    wrong = next(mutant for mutant in mutants(RNN) if mutant.before == "W_hidden.T" and mutant.after == "W_hidden")
-    row = Row(1.0)
-    scoring._mutants(row, [replace(wrong, labels=("rnn.loss",))], [Ground(RNN, drawn(RNN, DISTINCT, 1.0, 0))])
+def test_a_mutant_that_nothing_proves_wrong_would_count_as_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ground that never sees a difference and never agrees: a checker that cannot tell."""
+    blind = Ground(RNN, drawn(RNN, DISTINCT, 1.0, 0))
+    monkeypatch.setattr(blind, "wrong", lambda seen, bits: [])
+    monkeypatch.setattr(blind, "agrees", lambda seen, bits: False)
+    wrong = next(mutant for mutant in MUTANTS if mutant.before == "W_hidden.T" and mutant.after == "W_hidden")
+    found, row = counted(wrong, Place(RNN, [blind]))
+    assert row.escaped == [str(wrong)] and (row.mutants, row.caught, row.located) == (1, 0, 0)
+    assert not found.ok and f"at 1: {wrong}" in str(found)
+
+
+def test_a_gradient_proven_wrong_at_one_scale_counts_as_passed_where_it_escapes(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blind = Ground(RNN, drawn(RNN, DISTINCT, 0.1, 0))
+    monkeypatch.setattr(blind, "wrong", lambda seen, bits: [])
+    wrong = next(mutant for mutant in MUTANTS if mutant.before == "W_hidden.T" and mutant.after == "W_hidden")
+    found = Score("rnn", 1, rows=[Row(1.0), Row(0.1)])
+    _count(found, wrong, judged(wrong, [place, Place(RNN, [blind])]))
+    assert [(row.gradients, row.passed, row.caught) for row in found.rows] == [(1, 0, 1), (1, 1, 0)]
+
+
+def test_a_mutant_that_shows_elsewhere_would_count_as_mislocated(place: Place) -> None:
+    wrong = next(mutant for mutant in MUTANTS if mutant.before == "W_hidden.T" and mutant.after == "W_hidden")
+    _, row = counted(replace(wrong, labels=("rnn.loss",)), place)
     assert row.caught == 1 and row.located == 0 and "at rnn.delta_implicit, wanted rnn.loss" in row.mislocated[0]
+
+
+def test_a_mutant_that_only_another_problem_refuses_is_caught_and_not_located(place: Place) -> None:
+    """It runs where it is first tried, and not where it is tried next."""
+    fussy = next(mutant for mutant in MUTANTS if mutant.function == "gradient")
+
+    def gradient(params: Any, x: Any, *rest: Any) -> Any:
+        if len(x) != DISTINCT["T"]:
+            raise ValueError("no")
+        return RNN.code.gradient(params, x, *rest)
+
+    fussy = replace(fussy)
+    vars(fussy)["code"] = RNN.code._replace(gradient=gradient)
+    longer = Place(RNN, [Ground(RNN, drawn(RNN, {**DISTINCT, "T": 7}, 1.0, 0))])
+    found = Score("rnn", 1, rows=[Row(1.0), Row(1.0)])
+    _count(found, fussy, judged(fussy, [place, longer]))
+    assert [row.caught for row in found.rows] == [0, 1]
+    assert found.rows[1].located == 0 and "at nowhere, for a problem refuses it" in found.rows[1].mislocated[0]
+
+
+def test_code_that_leaves_a_quantity_out_is_refused(place: Place) -> None:
+    def gradient(*args: Any) -> Any:
+        return RNN.code.gradient(*args)._replace(deltas=None)
+
+    with precision(128):
+        seen = place.grounds[0].outcome(RNN.code._replace(gradient=gradient))
+    assert seen.refused == "delta_output is not returned"
+
+
+def test_code_that_is_wrong_raises_an_alarm(monkeypatch: pytest.MonkeyPatch, place: Place) -> None:
+    problems = [place.grounds[0].problem]
+    assert alarms(RNN, problems) == [False]
+    wrong = next(mutant for mutant in MUTANTS if mutant.before == "W_hidden.T" and mutant.after == "W_hidden")
+    own = Ground.outcome
+    monkeypatch.setattr(Ground, "outcome", lambda ground, code: own(ground, wrong.code))
+    assert alarms(RNN, problems) == [True]
+
+
+def test_interrupted_it_returns_what_is_known() -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done >= 20:
+            raise KeyboardInterrupt
+
+    found = score("rnn", scales=(1.0,), progress=interrupt)
+    assert found.interrupted and not found.ok
+    assert len(found.refused) + len(found.equivalent) + found.rows[0].mutants == 20
+    assert f"interrupted, 20 of {len(MUTANTS)} mutants" in str(found)
+    assert found.to_json()["interrupted"] is True
 
 
 def test_a_wrong_name_would_count() -> None:
