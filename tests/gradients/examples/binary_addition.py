@@ -1,3 +1,4 @@
+# ruff: noqa: C408, RET504  (written as such code is written)
 """Adding two binary numbers with a recurrent sigmoid network, in the style of a script."""
 
 import copy
