@@ -22,3 +22,81 @@ def test_without_the_option_markdown_is_left_alone(pytester: pytest.Pytester) ->
 def test_what_cannot_be_read_fails(pytester: pytest.Pytester) -> None:
     pytester.makefile(".md", mine=FRONT + "$$ v = \\frac{v $$\n")
     pytester.runpytest_subprocess("--derivations").assert_outcomes(failed=1)
+
+
+WRONG = """
+import numpy as np
+from hypothesis import given, settings
+from gradlab.gradients import assert_gradient
+from gradlab.strategies import params_like
+
+W = {"a": np.array([[0.5, -0.25, 0.75], [0.125, 1.0, -0.5]]), "b": np.array([0.25, -0.5, 1.0])}
+
+def loss(p):
+    return np.sum(np.tanh(p["a"] + p["b"]) ** 2)
+
+def right(p):
+    h = np.tanh(p["a"] + p["b"])
+    d = 2 * h * (1 - h**2)
+    return {"a": d, "b": d.sum(axis=0)}
+
+def wrong(p):
+    h = np.tanh(p["a"] + p["b"])
+    d = 2 * h * (1 - h)
+    return {"a": d, "b": d.sum(axis=0)}
+
+def shapeless(p):
+    return {"a": p["a"].T}
+"""
+
+
+def test_a_failure_is_the_report_and_nothing_else(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        WRONG
+        + """
+def test_right(gradcheck):
+    assert gradcheck(loss, right, W, strict=True).ok
+    assert gradcheck.vjp(lambda x: np.exp(x), lambda x, u: u * np.exp(x), np.ones(3)).ok
+
+@settings(max_examples=3)
+@given(params_like(W, scales=(1.0, 0.5)))
+def test_right_where_drawn(gradcheck, params):
+    assert gradcheck(loss, right, params).ok
+
+def test_by_the_fixture(gradcheck):
+    gradcheck(loss, wrong, W)
+
+def test_asserted():
+    assert_gradient(loss, wrong, W)
+
+def test_refused(gradcheck):
+    gradcheck(loss, shapeless, W)
+
+@settings(max_examples=3)
+@given(params_like(W, scales=(1.0,)))
+def test_drawn(gradcheck, params):
+    gradcheck(loss, wrong, params)
+"""
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=4, passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "test_*.py:*: the gradient is not shown to be right",
+            "disagree   proven wrong*",
+            "*params['a']* is *, should be * (certified)",
+            "mistake: an activation's derivative is missing, doubled or taken at the wrong point",
+            "test_*.py:*: `2 `[*`] h `[*`] (1 - h)` should be *",
+            "*shapeless*returned shape (3, 2) for params['a'], wanted (2, 3)*",
+            "Falsifying example: test_drawn(",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*gradlab/gradients*")
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*raise WrongGradient*")
+
+
+def test_the_whole_traceback_is_there_when_asked_for(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(WRONG + "def test_one(gradcheck):\n    gradcheck(loss, wrong, W)\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--full-trace")
+    result.stdout.fnmatch_lines(["*raise WrongGradient*"])

@@ -16,6 +16,21 @@ class GradientCheckError(ValueError):
     """A check that cannot be made: one line that says what is wrong, where, and what would be right."""
 
 
+class WrongGradient(AssertionError):
+    """A gradient that is not shown to be right: the report, written when it is read."""
+
+    def __init__(self, why: str, report: Any) -> None:
+        super().__init__(why)
+        self.report = report
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}\n\n{self.report}"
+
+
+class UntoldEntries(UserWarning):
+    """A gradient agrees, and there are entries of it in which a mistake could hide."""
+
+
 def call(function: Callable[..., Any], seconds: float, work: Callable[..., Any], *args: Any, name: str) -> Any:
     """work(*args), which calls `function`; what it prints is thrown away.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from gradlab.checker.verdict import Verdict
-from gradlab.gradients.called import GradientCheckError, needs_callable
+from gradlab.gradients.called import GradientCheckError, UntoldEntries, WrongGradient, needs_callable
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.engine import inspect
 from gradlab.gradients.report import GradientReport
@@ -28,6 +30,7 @@ def check_gradient(
     seconds: float = 10,
     examples: int = 2000,
     seed: int = 0,
+    diagnosis: float = 10,
 ) -> GradientReport:
     """Hold a gradient against every derivative of the loss that can be had, at one point.
 
@@ -45,6 +48,7 @@ def check_gradient(
         seconds: the time limit of one call.
         examples: how many coordinates are probed, at most, where each costs calls of the loss.
         seed: of what is drawn at random.
+        diagnosis: the seconds that naming a mistake may take, once the report is read; 0 for none.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
@@ -66,21 +70,39 @@ def check_gradient(
         twin=None if twin is None else lambda given: twin(given),
     )
     selected(taken, subject.subset)
-    return inspect(subject, Conventions(sign, scale, clip), examples=examples, seed=seed)
+    report = inspect(subject, Conventions(sign, scale, clip), examples=examples, seed=seed)
+    return replace(report, patience=patience(diagnosis))
 
 
 def assert_gradient(
-    loss: Callable[[Any], Any], grad: Callable[[Any], Any], params: Any, **options: Any
+    loss: Callable[[Any], Any], grad: Callable[[Any], Any], params: Any, *, strict: bool = False, **options: Any
 ) -> GradientReport:
     """`check_gradient`, for tests.
 
+    Args:
+        strict: every single entry has to be told. Without it, entries that cannot be told beside others that agree
+            raise a warning, UntoldEntries, where a mistake as large as they are could hide in them.
+
     Raises:
-        AssertionError: the verdict is not "agree"; the message is the report.
+        WrongGradient: an AssertionError: the verdict is not "agree"; the message is the report.
         GradientCheckError: as `check_gradient`.
     """
-    report = check_gradient(loss, grad, params, **options)
+    return asserted(check_gradient(loss, grad, params, **options), strict=strict)
+
+
+def asserted(report: GradientReport, *, strict: bool = False) -> GradientReport:
+    """The report, if its verdict is "agree".
+
+    Raises:
+        WrongGradient: it is not; or, where `strict`, some entry cannot be told.
+    """
     if report.verdict is not Verdict.AGREE:
-        raise AssertionError(f"the gradient is not shown to be right\n\n{report}")
+        raise WrongGradient("the gradient is not shown to be right", report)
+    if strict and report.untold:
+        raise WrongGradient(f"strict: {report.untold} of {report.size} entries cannot be told", report)
+    if any(leaf.hides for leaf in report.leaves.values()):
+        said = f"{report.untold} of {report.size} entries cannot be told, and a mistake could hide in them"
+        warnings.warn(f"{said}: print the report, or choose another point", UntoldEntries, stacklevel=3)
     return report
 
 
@@ -101,3 +123,14 @@ def limits(seconds: Any, examples: Any, seed: Any) -> None:
     for name, number, least in (("examples", examples, 1), ("seed", seed, 0)):
         if isinstance(number, bool) or not isinstance(number, int) or number < least:
             raise GradientCheckError(f"{name}={number!r}, wanted an integer, at least {least}")
+
+
+def patience(seconds: Any) -> float:
+    """The seconds that a diagnosis may take.
+
+    Raises:
+        GradientCheckError: they are no number, or below 0.
+    """
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise GradientCheckError(f"diagnosis={seconds!r}, wanted a number of seconds, at least 0")
+    return float(seconds)

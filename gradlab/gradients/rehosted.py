@@ -11,6 +11,7 @@ import functools
 import math
 import sys
 import types
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,15 @@ FOREIGN = frozenset(
 
 
 class Rehost:
-    """Copies of functions and objects for one world; shared state among them stays shared among the copies."""
+    """Copies of functions and objects for one world; shared state among them stays shared among the copies.
 
-    def __init__(self, world: World) -> None:
+    Args:
+        codes: what code the copies run in the place of other code.
+    """
+
+    def __init__(self, world: World, codes: Mapping[types.CodeType, types.CodeType] | None = None) -> None:
         self.world = world
+        self.codes = codes or {}
         self.data: set[float] = set()  # the numbers in the arrays that it came upon
         self._made: dict[int, Any] = {}
         self._kept: list[Any] = []  # so that no id is used again
@@ -53,6 +59,11 @@ class Rehost:
             self._remember(value, made)
         return made
 
+    @property
+    def made(self) -> list[Any]:
+        """All copies so far."""
+        return list(self._made.values())
+
     def _remember(self, value: Any, made: Any) -> Any:
         self._made[id(value)] = made
         self._kept.append(value)
@@ -67,7 +78,7 @@ class Rehost:
             arguments = {name: self(argument) for name, argument in value.keywords.items()}
             return functools.partial(self(value.func), *map(self, value.args), **arguments)
         if isinstance(value, types.ModuleType):
-            return Module(self, value) if _is_users(value.__name__) or value.__name__ in _SEEN else value
+            return self._module(value)
         if isinstance(value, np.ndarray):
             return self._array(value)
         if isinstance(value, np.ufunc) or getattr(value, "__module__", "") in (
@@ -80,6 +91,9 @@ class Rehost:
         if isinstance(value, (list, tuple, dict, set)):
             return self._container(value)
         return self._object(value)
+
+    def _module(self, value: types.ModuleType) -> Any:
+        return Module(self, value) if is_users(value.__name__) or value.__name__ in _SEEN else value
 
     def _special(self, value: Any) -> Any:
         name = getattr(value, "__name__", "")
@@ -95,10 +109,11 @@ class Rehost:
 
     def _function(self, function: Any) -> Any:
         wrapped = getattr(function, "__wrapped__", None)
-        if not _is_users(function.__module__ or "__main__"):
+        if not is_users(function.__module__ or "__main__"):
             return self._special(function)
         scope, seen = self._scope(function.__globals__)
-        made = types.FunctionType(function.__code__, scope, function.__name__, None, self._cells(function))
+        code = self.codes.get(function.__code__, function.__code__)
+        made = types.FunctionType(code, scope, function.__name__, None, self._cells(function))
         self._remember(function, made)
         made.__defaults__ = self._tuple(function.__defaults__)
         made.__kwdefaults__ = {k: self(v) for k, v in (function.__kwdefaults__ or {}).items()} or None
@@ -106,7 +121,7 @@ class Rehost:
         made.__module__, made.__qualname__ = function.__module__, function.__qualname__
         if wrapped is not None:
             made.__wrapped__ = self(wrapped)  # type: ignore[attr-defined]
-        for name in _names(function.__code__) - seen:
+        for name in _names(code) - seen:
             seen.add(name)
             if name in function.__globals__:
                 scope[name] = self(function.__globals__[name])
@@ -138,13 +153,13 @@ class Rehost:
     def _class(self, kind: Any) -> Any:
         """A subclass whose methods, inherited ones too, are copies."""
         if (
-            not _is_users(kind.__module__)
+            not is_users(kind.__module__)
             or issubclass(kind, (BaseException, tuple, type))
             or hasattr(kind, "__slots__")
         ):
             return kind
         made: Any = self._remember(kind, type(kind)(kind.__name__, (kind,), {"__module__": kind.__module__}))
-        for base in reversed([base for base in kind.__mro__ if _is_users(base.__module__)]):
+        for base in reversed([base for base in kind.__mro__ if is_users(base.__module__)]):
             for name, value in vars(base).items():
                 if isinstance(value, (staticmethod, classmethod)):
                     setattr(made, name, type(value)(self(value.__func__)))
@@ -160,7 +175,7 @@ class Rehost:
             return self(value.__wrapped__)
         if hasattr(value, "py_func"):  # compiled by numba
             return self(value.py_func)
-        if not _is_users(kind.__module__) or not hasattr(value, "__dict__"):
+        if not is_users(kind.__module__) or not hasattr(value, "__dict__"):
             return value
         made = object.__new__(self(kind)) if not hasattr(kind, "__slots__") else value
         self._remember(value, made)
@@ -194,7 +209,7 @@ class Rehost:
             return self.world.math[name]
         if module.__name__ == "scipy.special" and name in self.world.special:
             return self.world.special[name]
-        if module.__name__ in _SEEN or not _is_users(module.__name__):
+        if module.__name__ in _SEEN or not is_users(module.__name__):
             value = getattr(module, name)
             return self(value) if isinstance(value, types.ModuleType) else value
         scope, seen = self._scope(vars(module))
@@ -241,7 +256,7 @@ def _holds_state(value: Any) -> bool:
 
 
 @functools.cache
-def _is_users(module: str) -> bool:
+def is_users(module: str) -> bool:
     """Whether a module's functions may be run anew: not those of Python, of this package or of a foreign one."""
     top = module.partition(".")[0]
     if top in FOREIGN or (top in sys.stdlib_module_names and top != "__main__") or top == "builtins":

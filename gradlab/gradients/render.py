@@ -25,10 +25,12 @@ def shown(report: GradientReport) -> Group:
         Text("Digits to which each oracle agrees, the worst entry; ✗ entries that disagree; ? cannot tell.", "dim")
     )
     parts += [Text(line, style="dim") for line in _oracles(report)]
-    parts += [Text(f"note: {note}", style="yellow") for note in (*report.notes, *_kinks(report))]
+    parts += [Text(f"note: {note}", style="yellow") for note in (*report.notes, *_kinks(report), *_untold(report))]
     for leaf in report.leaves.values():
         parts += _worst(report, leaf)
     parts += [Text(f"hint: {hint}", style="cyan") for hint in report.hints]
+    if report.diagnosis is not None:
+        parts += [Text(line, style="bold cyan") for line in report.diagnosis.lines()]
     return Group(*parts)
 
 
@@ -52,10 +54,11 @@ def _headline(report: GradientReport) -> Text:
     said = report.conventions.described()
     if verdict is Verdict.AGREE:
         line.append(f"   to {_number(report.digits)} digits", style="green")
+        if report.untold:
+            line.append(f"; {report.untold} of {report.size} entries cannot be told", style="yellow")
     elif verdict is Verdict.DISAGREE:
         line.append("   proven wrong" if report.proven else "   beyond every error bound", style="bold red")
-    size = sum(leaf[0].size for leaf in report.found.values())
-    line.append(f"   {size} entries{f', {said}' if said else ''}, {report.seconds * 1000:.0f} ms", style="dim")
+    line.append(f"   {report.size} entries{f', {said}' if said else ''}, {report.seconds * 1000:.0f} ms", style="dim")
     return line
 
 
@@ -107,6 +110,19 @@ def _kinks(report: GradientReport) -> list[str]:
     return [
         f"kink at this point: {int(where.sum())} of {where.size} entries of {path} have two derivatives there; move it"
         for path, where in report.kinks.items()
+    ]
+
+
+def _untold(report: GradientReport) -> list[str]:
+    return [
+        f"{leaf.path}: {leaf.untold} of {report.found[leaf.path].size} entries cannot be told: "
+        + (
+            f"a mistake of up to {leaf.room:.1g} could hide in them"
+            if np.isfinite(leaf.room)
+            else "no oracle says anything of them"
+        )
+        for leaf in report.leaves.values()
+        if leaf.untold and leaf.verdict is Verdict.AGREE
     ]
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradlab.checker.verdict import Judged, Tally, Verdict
+from gradlab.checker.verdict import RESOLUTION, Judged, Tally, Verdict
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.evidence import Evidence
 from gradlab.gradients.hints import Likeness, hints
 from gradlab.gradients.subject import Subject
 from gradlab.gradients.tree import indexed
+
+if TYPE_CHECKING:
+    from gradlab.gradients.repair import Diagnosis
 
 Array = np.ndarray[Any, Any]
 
@@ -35,7 +38,9 @@ class Entry:
 class LeafReport:
     """One leaf: verdict; tallies and digits by oracle; how alike it is to what is right; its worst entries.
 
-    zero: all of it is proven to be zero on both sides, so that it had nothing to show.
+    zero: all of it is proven to be zero on both sides, so that it had nothing to show. untold: how many entries no
+    oracle decides. room: by how much the largest mistake that could hide in those would be off. hides: that is no less
+    than what an entry of the leaf is resolved to.
     """
 
     path: str
@@ -46,12 +51,17 @@ class LeafReport:
     digits: dict[str, float]
     likeness: Likeness
     worst: tuple[Entry, ...]
+    untold: int = 0
+    room: float = 0.0
+    hides: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
             "verdict": str(self.verdict),
             "shape": list(self.shape),
             "zero": self.zero,
+            "cannot_tell": self.untold,
+            "room": _finite(self.room),
             "cosine": self.likeness.cosine,
             "factor": self.likeness.factor,
             "residual": self.likeness.residual,
@@ -76,6 +86,7 @@ class GradientReport:
     """The verdict on a gradient, leaf by leaf and oracle by oracle.
 
     notes: a line for each guard that had something to say. hints: evidence of what the mistake is, a sentence each.
+    patience: the seconds that a diagnosis may take.
     """
 
     subject: Subject
@@ -87,6 +98,7 @@ class GradientReport:
     seconds: float = 0.0
     seed: int = 0
     also: tuple[str, ...] = ()
+    patience: float = 0.0
 
     @property
     def verdict(self) -> Verdict:
@@ -108,6 +120,25 @@ class GradientReport:
         return min(
             (max(leaf.digits.values()) for leaf in self.leaves.values() if leaf.digits and not leaf.zero), default=0.0
         )
+
+    @property
+    def size(self) -> int:
+        """How many entries there are."""
+        return sum(leaf.size for leaf in self.found.values())
+
+    @property
+    def untold(self) -> int:
+        """How many entries no oracle decides."""
+        return sum(leaf.untold for leaf in self.leaves.values())
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis | None:
+        """What the mistake is, of a gradient that disagrees; searched for when it is first asked."""
+        if self.verdict is not Verdict.DISAGREE or not self.patience:
+            return None
+        from gradlab.gradients.repair import diagnosed
+
+        return diagnosed(self, self.patience)
 
     @property
     def oracles(self) -> tuple[str, ...]:
@@ -144,6 +175,7 @@ class GradientReport:
             verdict = Verdict.DISAGREE
         elif Verdict.AGREE in verdicts and path not in self.kinks:
             verdict = Verdict.AGREE
+        untold, room, hides = self._untold(path, judged)
         return LeafReport(
             path,
             self.subject.params.leaves[path].shape,
@@ -153,7 +185,24 @@ class GradientReport:
             {name: _digits(one) for name, one in judged.items()},
             Likeness(self.found[path], self.found[path] * np.nan if right is None else right),
             tuple(self._worst(path, judged)),
+            untold,
+            room,
+            hides,
         )
+
+    def _untold(self, path: str, judged: dict[str, Judged]) -> tuple[int, float, bool]:
+        """Entries that no oracle decides; what could hide in them, and whether that is worth a word."""
+        known = np.broadcast_to(self.evidence.zero.get(path, np.False_), self.found[path].shape).copy()
+        room = np.full(known.shape, np.inf)
+        largest = 0.0
+        for one in judged.values():
+            known |= one.agree | one.disagree
+            room = np.fmin(room, one.allowed)
+            largest = max(largest, float(np.max(one.scale, initial=0.0, where=np.isfinite(one.scale))))
+        if known.all():
+            return 0, 0.0, False
+        most = float(room[~known].max())
+        return int((~known).sum()), most, most > RESOLUTION * largest
 
     def _worst(self, path: str, judged: dict[str, Judged]) -> list[Entry]:
         for oracle in ("certified", "twin", "complex_step", "finite_difference", "float_run"):
@@ -190,6 +239,8 @@ class GradientReport:
             "verdict": str(self.verdict),
             "proven": self.proven,
             "digits": _finite(self.digits),
+            "cannot_tell": self.untold,
+            "entries": self.size,
             "conventions": self.conventions.described(),
             "oracles": list(self.oracles),
             "refused": dict(self.refused),
@@ -205,6 +256,7 @@ class GradientReport:
             "leaves": {path: leaf.to_json() for path, leaf in self.leaves.items()},
             "notes": list(self.notes),
             "hints": list(self.hints),
+            "diagnosis": self.diagnosis and self.diagnosis.to_json(),
             "kinks": {path: [list(map(int, at)) for at in np.argwhere(where)] for path, where in self.kinks.items()},
             "seconds": round(self.seconds, 4),
             "seed": self.seed,

@@ -12,7 +12,7 @@ from gradlab.arithmetic import Variable
 from gradlab.arithmetic.scalar import elementwise
 from gradlab.checker.verdict import Verdict
 from gradlab.gradients.called import GradientCheckError, call, needs_callable
-from gradlab.gradients.check import limits
+from gradlab.gradients.check import limits, patience
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.cotangents import drawn, paired, zeros
 from gradlab.gradients.engine import inspect
@@ -99,6 +99,7 @@ def check_step(
     seconds: float = 10,
     examples: int = 2000,
     seed: int = 0,
+    diagnosis: float = 10,
 ) -> GradientReport:
     """Hold one step's backward pass against the derivatives of the whole sequence.
 
@@ -111,7 +112,7 @@ def check_step(
             d_x), where d_state is first the gradient by the step's own next state, then by the state before it.
         params, state: trees of arrays. x: (T, …), or a list of T inputs.
         truncation: cut the carry at every so many steps.
-        sign, scale, seconds, examples, seed: as in `check_gradient`.
+        sign, scale, seconds, examples, seed, diagnosis: as in `check_gradient`.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
@@ -138,7 +139,7 @@ def check_step(
     if report.verdict is Verdict.DISAGREE:
         one = inputs._replace(x=inputs.x[:1])
         also = (_carried(run(one), run(one, last=False)),)
-    return replace(report, notes=notes, also=also)
+    return replace(report, notes=notes, also=also, patience=patience(diagnosis))
 
 
 def _subject(
@@ -166,6 +167,7 @@ def _subject(
         gradients=lambda functions, given: [unrolled.gradient(functions, given)],
         subset=None,
         seconds=seconds,
+        movable=truncation is None,
     )
 
 

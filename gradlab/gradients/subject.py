@@ -28,7 +28,7 @@ class Subject:
         functions: the user's, by the name people know them by; the first gives the outputs, the last the gradients.
         outputs: (functions, tree) -> K scalars. gradients: (functions, tree) -> K trees.
         subset: which leaves are checked, None for all that the gradient has.
-        twin: the outputs in jax.numpy, or None.
+        twin: the outputs in jax.numpy, or None. movable: the functions mean the same at another point.
     """
 
     params: Tree
@@ -40,6 +40,7 @@ class Subject:
     count: int = 1
     names: tuple[str, ...] = ("",)
     twin: Callable[[Any], Any] | None = None
+    movable: bool = True
 
     @cached_property
     def wide(self) -> Tree:

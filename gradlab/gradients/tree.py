@@ -204,7 +204,10 @@ def _parts(given: Any, path: str) -> list[tuple[str, Any]] | None:
 
 
 def _leaf(parameter: Array, leaf: Any, path: str, origin: str) -> Any:
-    array = np.asarray(leaf)
+    try:
+        array = np.asarray(leaf)
+    except ValueError:
+        raise GradientCheckError(f"{origin} returned no array of one shape for {path}") from None
     if array.shape != parameter.shape:
         raise GradientCheckError(f"{origin} returned shape {array.shape} for {path}, wanted {parameter.shape}")
     if array.dtype.kind not in "fiubO":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradlab.gradients.called import call, needs_callable
-from gradlab.gradients.check import chosen, limits
+from gradlab.gradients.check import chosen, limits, patience
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.cotangents import cotangents as worth_asking
 from gradlab.gradients.cotangents import paired
@@ -30,6 +31,7 @@ def check_vjp(
     seconds: float = 10,
     examples: int = 2000,
     seed: int = 0,
+    diagnosis: float = 10,
 ) -> GradientReport:
     """Hold vjp(x, upstream) against the derivative of Σ upstream · f(x).
 
@@ -41,7 +43,7 @@ def check_vjp(
             upstream is a tree like f(x).
         x: inputs and weights: a tree of arrays, as the params of `check_gradient`.
         cotangents: how many random upstream gradients.
-        subset, sign, scale, seconds, examples, seed: as in `check_gradient`.
+        subset, sign, scale, seconds, examples, seed, diagnosis: as in `check_gradient`.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
@@ -72,7 +74,8 @@ def check_vjp(
         names=tuple(name for name, _ in upstream),
     )
     selected(taken, subject.subset)
-    return inspect(subject, Conventions(sign, scale), examples=examples, seed=seed)
+    report = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed)
+    return replace(report, patience=patience(diagnosis))
 
 
 def _copied(given: Any) -> Any:

@@ -1,0 +1,162 @@
+"""The name of a mistake, where one can be shown; and what was tried, where none can."""
+
+from __future__ import annotations
+
+import ast
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from gradlab.checker.verdict import Verdict
+from gradlab.gradients.called import GradientCheckError
+from gradlab.gradients.hints import EXPLAINED, Likeness
+from gradlab.gradients.repair.kinds import Kind
+from gradlab.gradients.repair.probes import Probes
+from gradlab.gradients.repair.reading import is_slope
+from gradlab.gradients.repair.relations import Relation, relations
+from gradlab.gradients.repair.search import Found, Search, code_of
+from gradlab.gradients.repair.sites import Edit
+from gradlab.gradients.report import GradientReport
+
+ATTEMPTS = 4  # edits of one class that are put before the oracle
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A change of one line that makes the gradient right."""
+
+    kind: Kind
+    file: str
+    line: int
+    before: str
+    after: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: `{self.before}` should be `{self.after}`"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with a gradient.
+
+    kind: the class, or None where none is shown. repairs: one for each class that makes the gradient right. relation:
+    how what is wrong and what is right relate, if in a simple way. tried: how many edits of the source were run.
+    complete: all that there are. points: how many points the repair holds at. digits: to how many. proven: on balls.
+    """
+
+    kind: Kind | None
+    repairs: tuple[Repair, ...] = ()
+    relation: str = ""
+    tried: int = 0
+    complete: bool = False
+    points: int = 1
+    digits: float = 0.0
+    proven: bool = False
+    refused: str = ""
+    seconds: float = 0.0
+
+    def lines(self) -> list[str]:
+        """What people are told, a sentence each."""
+        if self.kind is not None:
+            said = [f"mistake: {self.kind}"]
+            said += [str(repair) for repair in self.repairs]
+            said += [self.relation] if self.relation else []
+            vouched = "proven" if self.proven else "shown"
+            return [*said, f"{vouched} at {self.points} points, to {self.digits:.0f} digits;{self._tried()}"]
+        if self.repairs:
+            several = f"unnamed: {len(self.repairs)} classes of repair make it right, so gradients alone cannot tell"
+            if not self.complete:
+                several = "unnamed: a repair makes it right, but not all edits were tried in the time given"
+            return [several, *(f"{repair.kind}: {repair}" for repair in self.repairs)]
+        return [f"unnamed:{self._tried()}" + (f" ({self.refused})" if self.refused else "")]
+
+    def _tried(self) -> str:
+        if not self.tried:
+            return " read off the gradient alone" if self.kind else " nothing in the source could be tried"
+        whole = "" if self.complete else ", of more"
+        only = "no edit of another class does so" if self.kind else "none makes it right"
+        return f" {self.tried} edits of the source were tried{whole}; {only}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "class": self.kind and self.kind.key,
+            "says": self.lines(),
+            "repairs": [
+                {"class": r.kind.key, "file": r.file, "line": r.line, "before": r.before, "after": r.after}
+                for r in self.repairs
+            ],
+            "tried": self.tried,
+            "complete": self.complete,
+            "points": self.points,
+            "proven": self.proven,
+        }
+
+
+def diagnosed(report: GradientReport, seconds: float) -> Diagnosis:
+    """The diagnosis of a gradient that disagrees, in about so many seconds."""
+    start = time.perf_counter()
+    wrong = [path for path, leaf in report.leaves.items() if leaf.verdict is Verdict.DISAGREE]
+    truth = report.evidence.truth
+    if not wrong or any(path not in truth for path in report.found):
+        return Diagnosis(None, refused="nothing is known of what the gradient should be")
+    try:
+        probes = Probes(report)
+        relation = next(relations(probes, wrong), None)
+        search = Search(report.subject, report.found, truth, wrong)
+        found = search.run(start + seconds)
+    except GradientCheckError as error:
+        return Diagnosis(None, refused=str(error))
+    kinds = {kind: _confirmed(probes, edits) for kind, edits in _by_kind(found, report, wrong).items()}
+    return _judged(relation, {kind: one for kind, one in kinds.items() if one}, found, probes, start)
+
+
+def _judged(relation: Relation | None, kinds: dict[Kind, Any], found: Found, probes: Probes, start: float) -> Diagnosis:
+    repairs = tuple(_repair(kind, one[0]) for kind, one in kinds.items())
+    named: Kind | None = None
+    report = None
+    if relation is not None:
+        # What leads from right to wrong in one operation is of that class, whatever line it comes from.
+        named, report = relation.kind, relation.report
+        repairs = tuple(repair for repair in repairs if repair.kind is named)
+    elif len(kinds) == 1 and found.complete:
+        named, (_, report) = next(iter(kinds.items()))
+    return Diagnosis(
+        named,
+        repairs,
+        relation.said if relation else "",
+        found.tried,
+        found.complete,
+        len(probes.subjects),
+        report.digits if report else 0.0,
+        report is not None and report.evidence.bits is not None,
+        found.refused,
+        time.perf_counter() - start,
+    )
+
+
+def _by_kind(found: Found, report: GradientReport, wrong: list[str]) -> dict[Kind, list[Edit]]:
+    kinds: dict[Kind, list[Edit]] = {}
+    copies = {(one.line, one.before) for one in found.edits if one.after == f"{one.before}.copy()"}
+    for one in found.edits:
+        if (one.line, one.before) in copies and one.kind is not Kind.STALE:
+            continue  # it makes a new array as well, and that alone mends it
+        kinds.setdefault(one.kind, []).append(one)
+    factors = kinds.get(Kind.FACTOR, [])
+    pure = all((Likeness(report.found[p], report.evidence.truth[p]).residual or 0.0) <= EXPLAINED for p in wrong)
+    if not pure and any(is_slope(node) for one in factors for node in ast.walk(one.statement)):
+        # A factor that is compounded from step to step, at a derivative: that of the activation's argument.
+        kinds[Kind.HALVED] = kinds.pop(Kind.FACTOR)
+    return kinds
+
+
+def _confirmed(probes: Probes, edits: list[Edit]) -> tuple[Edit, GradientReport] | None:
+    """The first edit of a class that is right at every point, by the oracles."""
+    for one in sorted(edits, key=lambda one: (len(one.puts), len(one.after)))[:ATTEMPTS]:
+        report = probes.right_with(code_of(one))
+        if report is not None:
+            return one, report
+    return None
+
+
+def _repair(kind: Kind, one: Edit) -> Repair:
+    return Repair(kind, one.source.where, one.line, one.before, one.after)

@@ -1,0 +1,210 @@
+"""Edits of the gradient's own source, run one by one on floats: those that give what the oracle says are kept."""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from gradlab.gradients.called import GradientCheckError
+from gradlab.gradients.repair.copies import Copied
+from gradlab.gradients.repair.flow import rearranged
+from gradlab.gradients.repair.rules import changes
+from gradlab.gradients.repair.sites import Edit, Place, edit, places
+from gradlab.gradients.repair.source import Source, sources
+from gradlab.gradients.subject import Subject
+
+Array = np.ndarray[Any, Any]
+
+# Further apart than this part of a leaf's largest entry, floats are not equal up to rounding: only what is nearer is
+# worth running on balls, which decide.
+FAR = 1e-9
+JOLT = "jolt_"  # a name that no source has
+LONGEST = 1.0  # seconds that one run of an edited gradient may take
+
+
+@dataclass
+class Found:
+    """Edits that give the right gradient at one point, on floats.
+
+    tried: how many were run. complete: all that there are. refused: why none could be.
+    """
+
+    edits: list[Edit] = field(default_factory=list)
+    tried: int = 0
+    complete: bool = False
+    refused: str = ""
+
+
+class Search:
+    """The edits of one wrong gradient.
+
+    Args:
+        found: what it gives, by path, (K, …) each. right: what it should give. wrong: the paths that disagree.
+    """
+
+    def __init__(self, subject: Subject, found: dict[str, Array], right: dict[str, Array], wrong: list[str]) -> None:
+        self.subject, self.found, self.wrong = subject, found, set(wrong)
+        self.right = {path: right[path] for path in found if path in right}
+        self.copied = Copied(subject.functions)
+        self.sources: list[Source] = []
+
+    def run(self, deadline: float) -> Found:
+        """Try every edit until the deadline (time.perf_counter)."""
+        result = Found()
+        try:
+            self.sources = self._sources()
+        except GradientCheckError as error:
+            result.refused = str(error)
+            return result
+        if not self.sources:
+            result.refused = "the gradient's source is not at hand"
+            return result
+        try:
+            result.complete = self._try(result, deadline)
+        except KeyboardInterrupt:
+            result.refused = "stopped"
+        return result
+
+    def _try(self, result: Found, deadline: float) -> bool:
+        for tier in self._tiers():
+            for place in tier:
+                for one in _edits(place):
+                    if time.perf_counter() > deadline:
+                        return False
+                    result.tried += 1
+                    if self._gives(one):
+                        result.edits.append(one)
+            if result.edits:
+                return True
+        return True
+
+    def _sources(self) -> list[Source]:
+        functions, given = self.copied.functions, self.subject.params.rebuilt
+        again = self._gradient()
+        if any(not np.array_equal(again[path], leaf, equal_nan=True) for path, leaf in self.found.items()):
+            raise GradientCheckError("a copy of the gradient gives something else")
+        found: list[Source] = self.subject.call(
+            lambda: sources(
+                lambda: self.subject.gradients(functions, given()), lambda: self.subject.outputs(functions, given())
+            )
+        )
+        return [source for source in found if self.copied.of(source.code)]
+
+    def _tiers(self) -> Iterator[list[Place]]:
+        """The statements that change all the leaves that are wrong: first those that change no other."""
+        all_ = [place for source in self.sources for place in places(source)]
+        reach = {id(place.statement): self._reached(place) for place in all_}
+        fit = [place for place in all_ if self.wrong <= reach[id(place.statement)]]
+        whole = set(self.found)
+        narrow = [
+            place for place in fit if reach[id(place.statement)] == self.wrong or isinstance(place.statement, ast.For)
+        ]
+        yield narrow
+        if self.wrong != whole:
+            yield [place for place in fit if place not in narrow]
+
+    def _reached(self, place: Place) -> set[str]:
+        """The leaves that a statement has a hand in, seen by moving what it stores; all, where that cannot be seen."""
+        everything = set(self.found)
+        statement = place.statement
+        if not isinstance(statement, (ast.Assign, ast.AugAssign, ast.Return, ast.Expr)) or statement.value is None:
+            return everything
+        value = statement.value
+        puts: list[tuple[Any, Any, Any]] = [(statement, "value", _jolted(value))]
+        if isinstance(statement, ast.Expr):
+            if not isinstance(value, ast.Call) or not value.args:
+                return everything
+            puts = [(value.args, i, _jolted(argument)) for i, argument in enumerate(value.args)]
+        moved = _Jolt()
+        for function in self.copied.of(place.source.code):
+            function.__globals__[JOLT] = moved
+        probe = Edit(None, place.source, 0, "", "", tuple(puts), statement)  # type: ignore[arg-type]
+        leaves = self._edited(probe)
+        if leaves is None or not moved.moved:
+            return everything
+        return {path for path, leaf in leaves.items() if not np.array_equal(leaf, self.found[path], equal_nan=True)}
+
+    def _gives(self, one: Edit) -> bool:
+        leaves = self._edited(one)
+        if leaves is None or leaves.keys() != self.right.keys():
+            return False
+        return all(near(leaves[path], right) for path, right in self.right.items())
+
+    def _edited(self, one: Edit) -> dict[str, Array] | None:
+        """The gradients with an edit made; None where it does not run."""
+        with one.made():
+            try:
+                code = one.source.compiled()
+            except (SyntaxError, ValueError):
+                return None
+        functions = self.copied.of(one.source.code)
+        try:
+            for function in functions:
+                function.__code__ = code
+            return self._gradient()
+        except GradientCheckError:
+            return None
+        finally:
+            for function in functions:
+                function.__code__ = one.source.code
+
+    def _gradient(self) -> dict[str, Array]:
+        subject, functions = self.subject, self.copied.functions
+        trees = subject.call(
+            lambda given: subject.gradients(functions, given),
+            subject.params.rebuilt(),
+            name=subject.gradient_name,
+            seconds=min(LONGEST, subject.seconds),
+        )
+        return {path: np.asarray(leaf, float) for path, leaf in subject.matched(trees).items()}
+
+
+def code_of(one: Edit) -> Mapping[CodeType, CodeType]:
+    """What to run in the place of what, for an edit to be made."""
+    with one.made():
+        return {one.source.code: one.source.compiled()}
+
+
+def near(value: Array, right: Array) -> bool:
+    """Whether two leaves are equal, as far as floats can show."""
+    scale = float(np.abs(right).max(initial=0.0))
+    with np.errstate(all="ignore"):
+        return bool((np.abs(value - right) <= FAR * scale).all())
+
+
+class _Jolt:
+    """Moves every float that it is given; `moved`: there was one."""
+
+    def __init__(self) -> None:
+        self.moved = False
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
+            return type(value)(self(part) for part in value)
+        if isinstance(value, tuple):
+            return type(value)(*(self(part) for part in value))
+        if isinstance(value, dict):
+            return {key: self(part) for key, part in value.items()}
+        array = np.asarray(value) if isinstance(value, (np.ndarray, float, np.floating)) else np.empty(0, int)
+        if array.dtype.kind != "f":
+            return value
+        self.moved = True
+        nudge = 2.0**-10 * np.cos(1.0 + np.arange(array.size)).reshape(array.shape)
+        return array * (1 + nudge) + nudge
+
+
+def _edits(place: Place) -> Iterator[Edit]:
+    for site, kind, text in changes(place):
+        yield edit(site, kind, text)
+    yield from rearranged(place)
+
+
+def _jolted(value: ast.expr) -> ast.expr:
+    call = ast.Call(ast.Name(JOLT, ast.Load()), [value], [])
+    return ast.fix_missing_locations(ast.copy_location(call, value))
