@@ -11,7 +11,8 @@ import plots
 from measure import HERE, TRIAL, described, is_quick
 
 # In the order of the page; whatever else lies beside them comes after.
-ORDER = ("gradient_time", "check_time", "detection", "growth", "throughput", "training_time")
+ORDER = ("gradient_time", "check_time", "detection", "growth", "throughput", "training_time", "grading")
+ROBUSTNESS = ("soak", "faults", "fuzz")
 
 INTRODUCTION = """\
 # Benchmarks
@@ -31,7 +32,11 @@ def results(folder: Path) -> dict[str, dict[str, Any]]:
     """What each benchmark found, by its name, in the order of the page."""
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
     found = {name: one for name, one in found.items() if "tables" in one}
-    return {name: found[name] for name in (*ORDER, *sorted(found.keys() - set(ORDER))) if name in found}
+    return {
+        name: found[name]
+        for name in (*ORDER, *ROBUSTNESS, *sorted(found.keys() - {*ORDER, *ROBUSTNESS}))
+        if name in found
+    }
 
 
 def reasons() -> dict[str, str]:
