@@ -223,8 +223,8 @@ def main() -> None:
     result = Result(__doc__.strip().splitlines()[0])
     minutes = 0.5 if result.quick else given.minutes
     given.keep.parent.mkdir(parents=True, exist_ok=True)
-    for number in (signal.SIGINT, signal.SIGTERM):  # which `check` takes between two pieces of work
-        signal.signal(number, signal.default_int_handler)
+    for stopping in (signal.SIGINT, signal.SIGTERM):  # which `check` takes between two pieces of work
+        signal.signal(stopping, signal.default_int_handler)
     soak = Soak(given.keep, given.resume)
     threading.Thread(target=soak.watch, daemon=True).start()
     try:
