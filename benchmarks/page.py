@@ -19,8 +19,9 @@ INTRODUCTION = """\
 
 gradlab side by side with its peers, on one page that anyone can re-run: `make bench` installs the `bench` extra into an
 environment of its own, `.venv-bench`, runs every script of this folder but `soak.py`, which takes an hour and has its
-own target, `make soak`, and writes this page. One script answers one question; its figures lie beside it as JSON in `results/`. `make bench BENCH_FLAGS=--quick` only tries whether all of it
-runs, and leaves what it finds in `build/benchmarks/`.
+own target, `make soak`, and writes this page. One script answers one question; its figures lie beside it as JSON in
+`results/`. `make bench BENCH_FLAGS=--quick` only tries whether all of it runs, and leaves what it finds in
+`build/benchmarks/`.
 
 Every comparison is made within one run: the candidates take turns (A B C A B C …) in one process, with a pause before
 each turn, and a figure such as 0.83 (0.80–0.91) is the median of the ratios of turns in the same round, with the least
