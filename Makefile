@@ -10,9 +10,9 @@ STAMP := .venv/.set-up
 INTACT = [ "$$(cat $(STAMP) 2>/dev/null)" = "$$(pwd -P)" ] && [ -x $(BIN)/gradlab ] && $(BIN)/python -c "" 2>/dev/null
 READY  = [ $(STAMP) -nt pyproject.toml ] && $(INTACT)
 
-.PHONY: help check test lint clean set-up bench bench-set-up
+.PHONY: help check test lint clean set-up bench bench-set-up soak faults
 
-BENCHMARKS  := gradient_time check_time detection growth throughput training_time frameworks
+BENCHMARKS  := gradient_time check_time detection growth throughput training_time frameworks grading
 BENCH_BIN   := .venv-bench/bin
 BENCH_STAMP := .venv-bench/.set-up
 BENCH_FLAGS ?=
@@ -27,6 +27,8 @@ help:
 	@echo "make test    lint, then run the tests"
 	@echo "make lint    ruff, mypy and the laws on imports"
 	@echo "make bench   run the benchmarks and write benchmarks/README.md"
+	@echo "make faults  stop, starve and feed every command badly, and look for what it loses"
+	@echo "make soak    run the checks for an hour, and look for false alarms, growth and hangs"
 	@echo "make clean   remove the environments, build products and caches"
 
 check: set-up
@@ -44,6 +46,17 @@ lint: set-up
 # An environment of its own, so that the peers it installs never touch what is developed and tested in .venv.
 bench: bench-set-up
 	@cd benchmarks && for script in $(BENCHMARKS); do ../$(BENCH_BIN)/python $$script.py $(BENCH_FLAGS) || exit; done
+	@cd benchmarks && ../$(BENCH_BIN)/python page.py $(BENCH_FLAGS)
+
+# Faults on purpose and files changed at random: some twenty minutes, apart from `bench`.
+faults: bench-set-up
+	@cd benchmarks && for script in faults fuzz; do ../$(BENCH_BIN)/python $$script.py $(BENCH_FLAGS) || exit; done
+	@cd benchmarks && ../$(BENCH_BIN)/python page.py $(BENCH_FLAGS)
+
+# Apart from `bench`, because it takes an hour; SOAK_FLAGS="--minutes 5", or --resume after an interrupt.
+SOAK_FLAGS ?=
+soak: bench-set-up
+	@cd benchmarks && ../$(BENCH_BIN)/python soak.py $(SOAK_FLAGS) $(BENCH_FLAGS)
 	@cd benchmarks && ../$(BENCH_BIN)/python page.py $(BENCH_FLAGS)
 
 clean:

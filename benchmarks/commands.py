@@ -23,6 +23,8 @@ import gradlab.cli
 
 MARK = "GRADLAB_BENCHMARK"
 ENDINGS = (0, 1, 2, 3)
+# A shell lets what it starts in the background ignore Ctrl-C, and that is inherited.
+_START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from gradlab.cli import main; main()"
 
 
 class Said(NamedTuple):
@@ -96,13 +98,21 @@ def spawn(arguments: Sequence[Any], scratch: Path, word: str, **options: Any) ->
     """Start a command as a user does, its temporary files in `scratch`, itself and all that it begins marked."""
     environment = os.environ | {"TMPDIR": str(scratch), MARK: word, "COLUMNS": "100", "TERM": "dumb"}
     return subprocess.Popen(
-        [sys.executable, "-c", "from gradlab.cli import main; main()", *map(_text, arguments)],
+        [sys.executable, "-c", _START, *map(_text, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
         **options,
     )
+
+
+def spent(process: int) -> float:
+    """Seconds of processor time that a running process has used, by itself."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def left_running(word: str, seconds: float = 3.0) -> list[str]:

@@ -11,15 +11,17 @@ import plots
 from measure import HERE, TRIAL, described, is_quick
 
 # In the order of the page; whatever else lies beside them comes after.
-ORDER = ("gradient_time", "check_time", "detection", "growth", "throughput", "training_time", "frameworks")
+ORDER = ("gradient_time", "check_time", "detection", "growth", "throughput", "training_time", "frameworks", "grading")
+ROBUSTNESS = ("soak", "faults", "fuzz")
 
 INTRODUCTION = """\
 # Benchmarks
 
 gradlab side by side with its peers, on one page that anyone can re-run: `make bench` installs the `bench` extra into an
-environment of its own, `.venv-bench`, runs every script of this folder, and writes this page. One script answers one
-question; its figures lie beside it as JSON in `results/`. `make bench BENCH_FLAGS=--quick` only tries whether all of it
-runs, and leaves what it finds in `build/benchmarks/`.
+environment of its own, `.venv-bench`, runs the scripts of this folder, and writes this page. What takes longer has its
+own targets: `make soak` runs the checks for an hour, `make faults` stops, starves and feeds every command badly. One
+script answers one question; its figures lie beside it as JSON in `results/`. `make bench BENCH_FLAGS=--quick` only
+tries whether all of it runs, and leaves what it finds in `build/benchmarks/`.
 
 Every comparison is made within one run: the candidates take turns (A B C A B C …) in one process, with a pause before
 each turn, and a figure such as 0.83 (0.80–0.91) is the median of the ratios of turns in the same round, with the least
@@ -31,7 +33,11 @@ def results(folder: Path) -> dict[str, dict[str, Any]]:
     """What each benchmark found, by its name, in the order of the page."""
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
     found = {name: one for name, one in found.items() if "tables" in one}
-    return {name: found[name] for name in (*ORDER, *sorted(found.keys() - set(ORDER))) if name in found}
+    return {
+        name: found[name]
+        for name in (*ORDER, *ROBUSTNESS, *sorted(found.keys() - {*ORDER, *ROBUSTNESS}))
+        if name in found
+    }
 
 
 def reasons() -> dict[str, str]:

@@ -18,7 +18,6 @@ import time
 import traceback
 from collections import Counter
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -224,11 +223,8 @@ def main() -> None:
     result = Result(__doc__.strip().splitlines()[0])
     minutes = 0.5 if result.quick else given.minutes
     given.keep.parent.mkdir(parents=True, exist_ok=True)
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
+    for stopping in (signal.SIGINT, signal.SIGTERM):  # which `check` takes between two pieces of work
+        signal.signal(stopping, signal.default_int_handler)
     soak = Soak(given.keep, given.resume)
     threading.Thread(target=soak.watch, daemon=True).start()
     try:

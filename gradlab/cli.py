@@ -13,7 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from gradlab.interrupts import held
+
+try:
+    import typer
+except KeyboardInterrupt:
+    print("gradlab: interrupted", file=sys.stderr)
+    sys.exit(130)
 
 if TYPE_CHECKING:
     from gradlab.checker.check import Progress
@@ -61,7 +67,8 @@ def check(
         if file is not None and not trust:
             report = _contained(file, cell, examples, seed, seconds, hint, progress)
         else:
-            from gradlab.lab import check as run
+            with held():  # an import that is interrupted may swallow that, or crash
+                from gradlab.lab import check as run
 
             options: dict[str, Any] = {"examples": examples, "seed": seed, "seconds": seconds, "progress": progress}
             report = run(cell, code=file, hint=hint, **options)
@@ -77,7 +84,8 @@ def _contained(
     """A file, a lesson or a folder, each run in a child process that can do no harm."""
     if cell == "all":
         raise BadInput("one file holds one cell: name it with --cell")
-    from gradlab.grading import Limits, check_file, grade_folder, grade_lesson, lesson_of
+    with held():
+        from gradlab.grading import Limits, check_file, grade_folder, grade_lesson, lesson_of
 
     if file.is_dir():
         return grade_folder(file, cell, limits=Limits(seconds=seconds, total=60), progress=progress)
@@ -117,7 +125,8 @@ def compare(
 ) -> int:
     """One addition: every quantity beside every oracle's."""
     with _output(json) as write:
-        from gradlab.checker.check import compare as run
+        with held():
+            from gradlab.checker.check import compare as run
 
         comparison = run(cell, _addition(cell, bits, hidden, batch, seed, weights))
         if trace:
@@ -163,7 +172,9 @@ def verify(
 ) -> int:
     """Judge every equation of a derivation."""
     from gradlab.files import check_writable, write_json
-    from gradlab.verifier import verify_paths
+
+    with held():
+        from gradlab.verifier import verify_paths
 
     if json is not None:
         check_writable(json)
@@ -193,7 +204,8 @@ def train(
     json: JsonOption = None,
 ) -> int:
     """Train a network to add, on the hand-written gradient."""
-    from gradlab.addition.session import Session
+    with held():
+        from gradlab.addition.session import Session
 
     names = ("cell", "bits", "hidden", "epochs", "rate", "batch", "seed", "init", "stop")
     given = {name: value for name, value in locals().items() if name in names and value is not None}
@@ -246,7 +258,8 @@ def draw(
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
 ) -> int:
     """Draw a network, its unrolling, an addition, the credit."""
-    from gradlab import figures
+    with held():
+        from gradlab import figures
 
     if what not in ("network", "unrolled", "addition", "credit"):
         raise BadInput(f"cannot draw {what!r}: wanted network, unrolled, addition or credit")

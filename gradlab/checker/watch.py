@@ -60,7 +60,10 @@ def _where(origin: str, error: BaseException) -> str:
 def _what(error: BaseException) -> str:
     if isinstance(error, SystemError) and error.__cause__ is not None:  # how NumPy passes on what an object raised
         error = error.__cause__
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001  somebody's exception may fail to say what it is
+        text = ""
     if "NoneType" in text:
         text += " (an entry of an array that was never assigned?)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

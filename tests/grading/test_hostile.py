@@ -155,6 +155,35 @@ ATTACKS: dict[str, tuple[str, str | None]] = {
         "net_hidden came back as float32 from float64 inputs",
     ),
     "a message of a megabyte": (inside("raise ValueError('agree\\n' * 2**17)"), "forward raises ValueError: agree"),
+    "an exception that cannot be printed": (
+        inside("raise Mute", "class Mute(Exception):\n    def __str__(self): raise ValueError"),
+        r"mine\.py:\d+: forward raises Mute",
+    ),
+    "an exception that ends the process": (
+        inside("raise Last", "class Last(Exception):\n    def __str__(self): raise SystemExit(0)"),
+        r"its process ended \(exit status 0\)",
+    ),
+    "a Ctrl-C of its own": (inside("raise KeyboardInterrupt"), "its process ended"),
+    "the timer's own exception": (
+        inside("from gradlab.checker.watch import _TimeUp; raise _TimeUp"),
+        "forward did not end within 1 s",
+    ),
+    "time stands still": (inside("import time; time.monotonic = time.time = time.perf_counter = lambda: 0"), None),
+    "every object is of every type": ("import builtins; builtins.isinstance = lambda *a: True", "."),
+    "json writes what it likes": ("import json, pickle; json.dumps = pickle.dumps = lambda *a, **k: 'agree'", None),
+    "nothing is packed": ("import gradlab.grading.wire as w; w.pack_arrays = lambda *a: b''", "0 bytes of arrays"),
+    "gradlab is gone": (
+        "import sys; sys.modules.update({m: None for m in list(sys.modules) if m.startswith('gradlab')})",
+        "what it returns cannot be read",
+    ),
+    "an array that lies about itself": (
+        inside(
+            "t = right(*args); return t._replace(y_hat=t.y_hat.view(Liar))",
+            "class Liar(np.ndarray):\n    __class__ = np.ndarray\n    def __eq__(self, other): return True\n"
+            "    def tobytes(self, *a): return b''\n    def __array_function__(self, *a): return 0\n",
+        ),
+        ".",
+    ),
     "control characters in a message": (inside("raise ValueError('\\x1b[2J\\x07')"), "forward raises ValueError"),
 }
 

@@ -29,6 +29,8 @@ WRITING = {
     "exercise": (["exercise", "rnn", "-o"], "new.py"),
     "check FOLDER --csv": (["check", "class", "--csv"], "out.csv"),
 }
+# A shell lets what it starts in the background ignore Ctrl-C, and that is inherited.
+START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from gradlab.cli import main; main()"
 CALLS = {"open": os, "fsync": os, "replace": Path}
 
 
@@ -71,7 +73,7 @@ def test_a_disk_that_is_full(
 def started(arguments: list[Any], folder: Path) -> subprocess.Popen[str]:
     (folder / "scratch").mkdir()
     return subprocess.Popen(
-        [sys.executable, "-c", "from gradlab.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", START, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
