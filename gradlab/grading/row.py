@@ -60,6 +60,8 @@ def judged(path: Path, file: str, cell_name: str, limits: Limits, diagnosis: boo
     """Judge one file, lesson or not, under the name `file`; whatever is the matter with it is said in its row."""
     start = time.perf_counter()
     try:
+        if path.is_symlink():  # a link to somebody else's file, or to the solution
+            raise SubmissionError(f"{path}: a symbolic link; hand in the file itself")
         row = _lesson(path, limits) if lesson_of(path) else _submission(path, cell(cell_name), limits, diagnosis)
     except SubmissionError as error:
         row = Row(file, REFUSED, note=str(error).removeprefix(f"{path}: ").removeprefix(f"{path}:"))

@@ -201,9 +201,10 @@ class Verification:
 
     @property
     def verdict(self) -> str:
-        """The worst of the documents' verdicts; what was not read is not known to agree."""
+        """The worst of the documents' verdicts; what was not read, or holds no equation, is not known to agree."""
         order = ("disagree", "unreadable", "cannot tell", "agree")
-        found = {report.verdict for report in self.reports} | ({"cannot tell"} if self.interrupted else set())
+        unknown = self.interrupted or not self._equations
+        found = {report.verdict for report in self.reports} | ({"cannot tell"} if unknown else set())
         return next((word for word in order if word in found), "cannot tell")
 
     @property
@@ -218,7 +219,12 @@ class Verification:
         """The text of each report, and the verdict on all."""
         parts = [report.text(hint, reveal, every) for report in self.reports]
         count = f"{len(self.reports)} document{'s' * (len(self.reports) != 1)}"
-        return "\n".join([*parts, f"{count}: {self.verdict}{', interrupted' * self.interrupted}"])
+        said = [count + ": " + self.verdict] + ["no equation was found"] * (not self._equations)
+        return "\n".join([*parts, ", ".join([*said, *["interrupted"] * self.interrupted])])
+
+    @property
+    def _equations(self) -> bool:
+        return any(report.findings for report in self.reports)
 
     def __str__(self) -> str:
         return self.text(reveal=True)

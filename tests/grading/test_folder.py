@@ -52,6 +52,7 @@ def graded(
     for name, text in files.items():
         (folder / name).write_text(text)
     (folder / "sub.py").mkdir()
+    (folder / "link.py").symlink_to("right.py")
     calls: list[tuple[str, int, int]] = []
     report = grade_folder(folder, limits=QUICK, workers=2, progress=lambda *call: calls.append(call))
     assert processes_in(folder) == []
@@ -68,6 +69,7 @@ ROWS = {
     "half.py": ("disagree", "rnn.delta_hidden", (0, 1, 2, 3, 4), (), "7 of 9 equations right"),
     "killer.py": ("refused", "", (), (), "."),
     "lesson.py": ("cannot tell", "", (), (), "0 of 9 equations right"),
+    "link.py": ("refused", "", (), (), "a symbolic link; hand in the file itself"),
     "right.py": ("agree", "", (), (), ""),
 }
 
@@ -88,14 +90,14 @@ def test_each_row_says_what_became_of_its_file(name: str, graded: tuple[FolderRe
 def test_progress_is_told_after_each_file(graded: tuple[FolderReport, list[tuple[str, int, int]]]) -> None:
     report, calls = graded
     assert sorted(name for name, _, _ in calls) == [row.file for row in report.rows]
-    assert [(done, total) for _, done, total in calls] == [(i, 9) for i in range(1, 10)]
+    assert [(done, total) for _, done, total in calls] == [(i, 10) for i in range(1, 11)]
 
 
 def test_the_report_as_text_json_and_csv(graded: tuple[FolderReport, object], tmp_path: Path) -> None:
     report = graded[0]
     assert report.verdict is Verdict.DISAGREE
-    assert report.counts() == {"agree": 1, "disagree": 3, "cannot tell": 1, "refused": 4}
-    assert "9 of 9 files: 1 agree, 3 disagree, 1 cannot tell, 4 refused" in str(report)
+    assert report.counts() == {"agree": 1, "disagree": 3, "cannot tell": 1, "refused": 5}
+    assert "10 of 10 files: 1 agree, 3 disagree, 1 cannot tell, 5 refused" in str(report)
     said = json.loads(json.dumps(report.to_json()))
     assert [Row.read(row) for row in said["rows"]] == report.rows
     report.write_csv(tmp_path / "out.csv")

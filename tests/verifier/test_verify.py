@@ -62,6 +62,16 @@ def test_exit_status(text: str, verdict: str, status: int) -> None:
     assert (report.verdict, report.exit_status) == (verdict, status), str(report)
 
 
+def test_documents_without_an_equation_are_no_pass(tmp_path: Path) -> None:
+    words, equation = tmp_path / "words.md", tmp_path / "equation.md"
+    words.write_text("# Only words\n")
+    equation.write_text(NETWORK)
+    found = verify_paths([words])
+    assert (found.verdict, found.exit_status) == ("cannot tell", 3)
+    assert str(found).endswith("1 document: cannot tell, no equation was found")
+    assert verify_paths([words, equation]).verdict == "agree"
+
+
 @pytest.mark.parametrize(
     ("comment", "message"),
     [
