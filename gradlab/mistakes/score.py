@@ -17,6 +17,7 @@ import numpy as np
 from gradlab.cells import Cell
 from gradlab.cells import cell as registered
 from gradlab.mistakes.catalogue import mistakes
+from gradlab.mistakes.ground import Ground
 from gradlab.mistakes.mutants import Mutant, mutants
 from gradlab.mistakes.naming import Naming, sampled
 from gradlab.mistakes.peers import NAMES
@@ -25,6 +26,8 @@ from gradlab.mistakes.rows import Mistake
 from gradlab.mistakes.trial import Judged, alarms, judge, name, rejecting
 from gradlab.mistakes.workers import Task, spread
 from gradlab.problem import Problem
+
+__all__ = ["SCALES", "Ground", "Row", "Score", "score"]
 
 SCALES = (1.0, 0.1, 0.01, 1e-3, 1e-6)
 Progress = Callable[[str, int, int], None]
