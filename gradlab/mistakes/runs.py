@@ -48,6 +48,14 @@ class Outcome(NamedTuple):
     refused: str = ""
 
     @property
+    def unwritten(self) -> bool:
+        """Whether it is refused because it reads or returns entries in which nothing was stored.
+
+        On floats such code may run, on whatever the memory held before.
+        """
+        return "NoneType" in self.refused
+
+    @property
     def misreported(self) -> bool:
         """Whether the total is proven not to be the sum of the steps' losses."""
         return self.total is not None and total_is_wrong(self.total, self.found["loss"])
@@ -82,12 +90,17 @@ def outcome(cell: Cell, code: Code, inputs: Inputs, sizes: Mapping[str, int], *,
             grads = code.gradient(params, x, y, state, trace)
         found = dict(_returned(cell, trace, loss, grads, deltas))
     except Exception as error:  # noqa: BLE001  whatever code under test raises is a refusal
-        return nothing._replace(refused=f"{type(error).__name__}: {error}")
+        cause: BaseException = error
+        while isinstance(cause, SystemError) and cause.__cause__ is not None:
+            cause = cause.__cause__  # NumPy goes on after the first error of a matrix product, and wraps it each time
+        return nothing._replace(refused=f"{type(cause).__name__}: {cause}")
     for name, array in found.items():
         wanted = tuple(sizes[letter] for letter in cell.quantities[name].axes)
         if array.shape != wanted:
             return nothing._replace(refused=f"{name} has shape {array.shape}, wanted {wanted}")
-        if any(entry is None for entry in array.flat) or not np.all(finite(array)):
+        if any(entry is None for entry in array.flat):
+            return nothing._replace(refused=f"{name} holds entries in which nothing was stored: NoneType")
+        if not np.all(finite(array)):
             return nothing._replace(refused=f"{name} holds entries that are no numbers")
     return Outcome(inputs, trace, found, getattr(loss, "total", None))
 

@@ -1,8 +1,9 @@
 """The mutation score of the checker: how many wrong gradients it would let pass, beside how many its peers would.
 
-Mutants are all small changes of a cell's own functions (`mutants`). One that does not run, or returns another shape, is
-refused, and no checker would be fooled by it. Of the others, one whose balls agree with the certified derivative in
-every quantity, on every problem tried at 256 bits, is equivalent. All that remain have to be caught at every scale.
+Mutants are all small changes of a cell's own functions (`mutants`). One that does not run on balls, or returns another
+shape, is refused; so is one that reads entries in which nothing was stored. Of the others, one whose balls agree with
+the certified derivative in every quantity, on every problem tried at 256 bits, is equivalent. All that remain have to
+be caught at every scale.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from gradlab.cells import Cell
 from gradlab.cells import cell as registered
 from gradlab.mistakes.catalogue import mistakes
+from gradlab.mistakes.ground import Ground
 from gradlab.mistakes.mutants import Mutant, mutants
 from gradlab.mistakes.naming import Naming, sampled
 from gradlab.mistakes.peers import NAMES
@@ -25,6 +27,8 @@ from gradlab.mistakes.rows import Mistake
 from gradlab.mistakes.trial import Judged, alarms, judge, name, rejecting
 from gradlab.mistakes.workers import Task, spread
 from gradlab.problem import Problem
+
+__all__ = ["SCALES", "Ground", "Row", "Score", "score"]
 
 SCALES = (1.0, 0.1, 0.01, 1e-3, 1e-6)
 Progress = Callable[[str, int, int], None]
@@ -64,13 +68,16 @@ class Row:
 class Score:
     """All scales of one cell.
 
-    generated: all mutants. refused: what does not run. equivalent: each with the reason why it changes nothing.
+    generated: all mutants. refused: what does not run. unwritten: those of them that read entries in which nothing was
+    stored; on floats they may run, on whatever the memory held, and balls refuse them.
+    equivalent: each with the reason why it changes nothing.
     interrupted: not all were tried; the rows hold what was known by then.
     """
 
     cell: str
     generated: int
     refused: list[str] = field(default_factory=list)
+    unwritten: list[str] = field(default_factory=list)
     equivalent: dict[str, str] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     interrupted: bool = False
@@ -174,6 +181,7 @@ def _mutants(everything: Sequence[Mutant], scales: Sequence[float], seed: int) -
 def _count(found: Score, mutant: Mutant, result: Judged) -> None:
     if result.refused:
         found.refused.append(str(mutant))
+        found.unwritten += [str(mutant)] if result.unwritten else []
     elif result.equivalent:
         found.equivalent[str(mutant)] = result.equivalent
     gradient = mutant.function == "gradient" and any(catch.gradient for catch in result.at)

@@ -23,7 +23,8 @@ def shown(score: Score) -> Any:
     tried = running + len(score.refused) + len(score.equivalent)
     some = f"interrupted, {tried} of " if score.interrupted else ""
     head = f"{score.cell}: {some}{score.generated} mutants, "
-    head += f"{len(score.refused)} refused (they do not run, or not in shape), "
+    head += f"{len(score.refused)} refused (they do not run, or not in shape; {len(score.unwritten)} of them because "
+    head += "they read what nothing was stored in), "
     parts: list[Any] = [
         Text(head + f"{len(score.equivalent)} equivalent, {running} to be caught", style="bold"),
         Text(""),

@@ -35,9 +35,13 @@ class Catch(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One mutant. refused: why it does not run; equivalent: why it changes nothing; else what came of it by scale."""
+    """One mutant. refused: why it does not run, and unwritten: because it reads what nothing was stored in.
+
+    equivalent: why it changes nothing. at: else, what came of it at every scale.
+    """
 
     refused: str = ""
+    unwritten: bool = False
     equivalent: str = ""
     at: tuple[Catch, ...] = ()
 
@@ -68,9 +72,9 @@ def judge(mutants: Sequence[Mutant], scales: Sequence[float], seed: int) -> list
 def judged(mutant: Mutant, places: Sequence[Place]) -> Judged:
     """Try one mutant; what is caught nowhere may be equivalent."""
     with precision(BITS[0]):
-        refused = places[0].grounds[0].outcome(mutant.code).refused
-    if refused:
-        return Judged(refused=refused)
+        first = places[0].grounds[0].outcome(mutant.code)
+    if first.refused:
+        return Judged(first.refused, first.unwritten)
     at = [caught(mutant, one) for one in places]
     if mutant.function == "gradient" and any(one.gradient for one in at):
         at = [

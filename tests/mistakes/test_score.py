@@ -145,6 +145,17 @@ def test_a_mutant_that_only_another_problem_refuses_is_caught_and_not_located(pl
     assert found.rows[1].located == 0 and "at nowhere, for a problem refuses it" in found.rows[1].mislocated[0]
 
 
+def test_what_reads_entries_in_which_nothing_was_stored_is_said_to(place: Place) -> None:
+    """On floats it would run, on whatever the memory held before."""
+    backwards = next(m for m in MUTANTS if m.kind == "reverse the loop" and m.function == "forward")
+    shapeless = next(m for m in MUTANTS if m.before == "W_input" and m.after == "W_input.T")
+    found, _ = counted(backwards, place)
+    assert found.unwritten == found.refused == [str(backwards)] and "1 of them because" in str(found)
+    assert judged(backwards, [place]).refused.startswith("TypeError: ")
+    found, _ = counted(shapeless, place)
+    assert (found.unwritten, found.refused) == ([], [str(shapeless)])
+
+
 def test_code_that_leaves_a_quantity_out_is_refused(place: Place) -> None:
     def gradient(*args: Any) -> Any:
         return RNN.code.gradient(*args)._replace(deltas=None)
