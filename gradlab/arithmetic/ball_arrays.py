@@ -117,10 +117,10 @@ class Adjoints:
     def _add(self, index: Array, found: Array, first: int) -> None:
         """Add (rows, …) to the nodes' adjoints from row `first` on, or to their sums; either broadcasts."""
         shape = found.shape[1:]
-        spread = tuple(i + 1 for i, (kept, n) in enumerate(zip(index.shape, shape, strict=True)) if kept == 1 < n)
-        if spread:
-            found = found.sum(axis=spread, keepdims=True)
-        found = np.broadcast_to(found, (len(found), *index.shape)).reshape(len(found), -1)
+        if shape != index.shape:
+            spread = tuple(i + 1 for i, (kept, n) in enumerate(zip(index.shape, shape, strict=True)) if kept == 1 < n)
+            found = np.broadcast_to(found.sum(axis=spread, keepdims=True), (len(found), *index.shape))
+        found = found.reshape(len(found), -1)
         rows = slice(first, -1) if first >= 0 else slice(-1, None)
         at = index.reshape(-1)
         if len(set(at.tolist())) < len(at):

@@ -90,17 +90,18 @@ class Tape:
 
     def values(self, array: Traced) -> Array:
         """The numbers of an array, (C, …)."""
-        return self._store[:, : self.length].take(nodes(array), axis=1)
+        return self._store.take(nodes(array), axis=1)
 
     def elementwise(self, name: str, operands: Sequence[Any]) -> Traced:
         """One operation, broadcast over its operands: Traced arrays, numbers or arrays of floats."""
         indices = [self._nodes(operand) for operand in operands]
-        rank = max(index.ndim for index in indices)
-        indices = [index.reshape((1,) * (rank - index.ndim) + index.shape) for index in indices]
-        store = self._store[:, : self.length]
-        result, partials = self.arithmetic.operations[name](*[store.take(index, axis=1) for index in indices])
+        if len(indices) > 1 and indices[0].ndim != indices[1].ndim:
+            rank = max(index.ndim for index in indices)
+            indices = [index.reshape((1,) * (rank - index.ndim) + index.shape) for index in indices]
+        take = self._store.take
+        result, partials = self.arithmetic.operations[name](*[take(index, axis=1) for index in indices])
         parents = zip(operands, indices, partials, strict=True)
-        return self._record(result, tuple((i, p) for operand, i, p in parents if isinstance(operand, Traced)))
+        return self._record(result, tuple([(i, p) for operand, i, p in parents if isinstance(operand, Traced)]))
 
     def power(self, base: Traced, exponent: int) -> Traced:
         """An integer power, elementwise."""
@@ -117,8 +118,8 @@ class Tape:
         a, b = a.reshape(-1, a.shape[-1]), b.reshape(b.shape[0], -1)
         if a.shape[1] != b.shape[0]:
             raise ValueError(f"a product of shapes {np.shape(left)} and {np.shape(right)}: they do not conform")
-        store = self._store[:, : self.length]
-        result, *factors = self.arithmetic.matrix_product(store.take(a, axis=1), store.take(b, axis=1))
+        take = self._store.take
+        result, *factors = self.arithmetic.matrix_product(take(a, axis=1), take(b, axis=1))
         made = self._record(result, ((a, factors[0]), (b, factors[1])), product=True)
         return made.reshape(shape)
 
