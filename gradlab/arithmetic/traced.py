@@ -82,11 +82,11 @@ class Tape:
 
     def numbers(self, array: Any) -> Traced:
         """Independent nodes with the values of an array of floats."""
-        return self._traced(self._append(self.arithmetic.exact(np.asarray(array, np.float64))))
+        return self.traced(self._append(self.arithmetic.exact(np.asarray(array, np.float64))))
 
     def anew(self, array: Traced) -> Traced:
         """Independent nodes with the values that the nodes of `array` have."""
-        return self._traced(self._append(self.values(array)))
+        return self.traced(self._append(self.values(array)))
 
     def values(self, array: Traced) -> Array:
         """The numbers of an array, (C, …)."""
@@ -132,7 +132,7 @@ class Tape:
 
     def lifted(self, operand: Any) -> Traced:
         """A number or an array of floats as constants."""
-        return operand if isinstance(operand, Traced) else self._traced(self._nodes(operand))
+        return operand if isinstance(operand, Traced) else self.traced(self._nodes(operand))
 
     def _nodes(self, operand: Any) -> Array:
         if isinstance(operand, Traced):
@@ -160,9 +160,10 @@ class Tape:
     def _record(self, values: Array, parents: tuple[tuple[Array, Any], ...], product: bool = False) -> Traced:
         index = self._append(values)
         self.blocks.append(Block(self.length - index.size, self.length, index.shape, parents, product))
-        return self._traced(index)
+        return self.traced(index)
 
-    def _traced(self, index: Array) -> Traced:
+    def traced(self, index: Array) -> Traced:
+        """The array of these nodes."""
         array = index.view(NODE, Traced)
         array.tape = self
         return array
@@ -209,7 +210,10 @@ class Traced(np.ndarray):
             return made
         if function not in _MOVING:
             raise TypeError(f"np.{function.__name__} is not recorded")
-        return super().__array_function__(function, types, args, kwargs)
+        found: Any = super().__array_function__(function, types, args, kwargs)
+        if isinstance(found, np.ndarray) and found.dtype == NODE:  # np.concatenate leaves the subclass behind
+            return self.tape.traced(nodes(found))
+        return found
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, self.tape.lifted(value))

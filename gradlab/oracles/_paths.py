@@ -46,7 +46,7 @@ class Paths:
         self._sums = np.zeros((2, self.rows, tape.length))
         self._flat = self._sums.reshape(-1)
         self._offsets = tape.length * np.arange(2 * self.rows)[:, None]
-        self._sums[0, np.arange(self.rows)[:, None], seeds] = 1.0
+        np.add.at(self._flat, (self._offsets[: self.rows] + seeds).reshape(-1), 1.0)
         with np.errstate(all="ignore"):
             for block in reversed(tape.blocks):
                 (self._through_product if block.product else self._through)(block)
