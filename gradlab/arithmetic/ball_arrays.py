@@ -75,9 +75,11 @@ class Adjoints:
         self._summed = np.zeros(tape.length, bool)
         for array in summed:
             self._summed[nodes(array)] = True
+        one: Any = arb(1)
         for row in reversed(range(rows)):
-            self._found[row, seeds[row]] = arb(1)
+            np.add.at(self._found[row], seeds[row], one)
             self._first[seeds[row]] = row
+        self._apart = bool(self._summed[seeds].any())  # whether part of a sum stands in the rows
         for block in reversed(tape.blocks):
             first = self._first[block.start : block.stop].min(initial=rows)
             if first < rows:
@@ -89,12 +91,13 @@ class Adjoints:
 
     def sums(self, wrt: Traced) -> Array:
         """(…): the derivatives of the sum of all outputs, for arrays that are `summed`."""
-        return self._found[-1, nodes(wrt)]
+        found = self._found[:, nodes(wrt)]
+        return found.sum(axis=0) if self._apart else found[-1]
 
     def _through(self, block: Block, first: int) -> None:
         reached = self._found[first:-1, block.start : block.stop].reshape(-1, *block.shape)
         for index, partial in block.parents:
-            summed = self._summed[index.flat[0]]
+            summed = self._is_summed(index)
             at = reached.sum(axis=0, keepdims=True) if summed else reached
             self._add(index, at if partial is None else at * partial, -1 if summed else first)
 
@@ -104,23 +107,31 @@ class Adjoints:
         (n, m), p = a.shape, b.shape[1]
         reached = self._found[first:-1, block.start : block.stop].reshape(-1, n, p)
         rows = len(reached)
-        if self._summed[a.flat[0]]:
+        if self._is_summed(a):
             self._add(a, matrix_product(reached.sum(axis=0), right[0].T)[None], -1)
         else:
             self._add(a, matrix_product(reached.reshape(-1, p), right[0].T).reshape(rows, n, m), first)
-        if self._summed[b.flat[0]]:
+        if self._is_summed(b):
             self._add(b, matrix_product(left[0].T, reached.sum(axis=0))[None], -1)
         else:
             beside = matrix_product(left[0].T, reached.transpose(1, 0, 2).reshape(n, -1))
             self._add(b, beside.reshape(m, rows, p).transpose(1, 0, 2), first)
 
+    def _is_summed(self, index: Array) -> bool:
+        """Whether of all these nodes only the sum is wanted; where of some, theirs stays in the rows."""
+        summed = self._summed[index]
+        if summed.all():
+            return True
+        self._apart |= bool(summed.any())
+        return False
+
     def _add(self, index: Array, found: Array, first: int) -> None:
         """Add (rows, …) to the nodes' adjoints from row `first` on, or to their sums; either broadcasts."""
         shape = found.shape[1:]
-        spread = tuple(i + 1 for i, (kept, n) in enumerate(zip(index.shape, shape, strict=True)) if kept == 1 < n)
-        if spread:
-            found = found.sum(axis=spread, keepdims=True)
-        found = np.broadcast_to(found, (len(found), *index.shape)).reshape(len(found), -1)
+        if shape != index.shape:
+            spread = tuple(i + 1 for i, (kept, n) in enumerate(zip(index.shape, shape, strict=True)) if kept == 1 < n)
+            found = np.broadcast_to(found.sum(axis=spread, keepdims=True), (len(found), *index.shape))
+        found = found.reshape(len(found), -1)
         rows = slice(first, -1) if first >= 0 else slice(-1, None)
         at = index.reshape(-1)
         if len(set(at.tolist())) < len(at):

@@ -82,25 +82,26 @@ class Tape:
 
     def numbers(self, array: Any) -> Traced:
         """Independent nodes with the values of an array of floats."""
-        return self._traced(self._append(self.arithmetic.exact(np.asarray(array, np.float64))))
+        return self.traced(self._append(self.arithmetic.exact(np.asarray(array, np.float64))))
 
     def anew(self, array: Traced) -> Traced:
         """Independent nodes with the values that the nodes of `array` have."""
-        return self._traced(self._append(self.values(array)))
+        return self.traced(self._append(self.values(array)))
 
     def values(self, array: Traced) -> Array:
         """The numbers of an array, (C, …)."""
-        return self._store[:, : self.length].take(nodes(array), axis=1)
+        return self._store.take(nodes(array), axis=1)
 
     def elementwise(self, name: str, operands: Sequence[Any]) -> Traced:
         """One operation, broadcast over its operands: Traced arrays, numbers or arrays of floats."""
         indices = [self._nodes(operand) for operand in operands]
-        rank = max(index.ndim for index in indices)
-        indices = [index.reshape((1,) * (rank - index.ndim) + index.shape) for index in indices]
-        store = self._store[:, : self.length]
-        result, partials = self.arithmetic.operations[name](*[store.take(index, axis=1) for index in indices])
+        if len(indices) > 1 and indices[0].ndim != indices[1].ndim:
+            rank = max(index.ndim for index in indices)
+            indices = [index.reshape((1,) * (rank - index.ndim) + index.shape) for index in indices]
+        take = self._store.take
+        result, partials = self.arithmetic.operations[name](*[take(index, axis=1) for index in indices])
         parents = zip(operands, indices, partials, strict=True)
-        return self._record(result, tuple((i, p) for operand, i, p in parents if isinstance(operand, Traced)))
+        return self._record(result, tuple([(i, p) for operand, i, p in parents if isinstance(operand, Traced)]))
 
     def power(self, base: Traced, exponent: int) -> Traced:
         """An integer power, elementwise."""
@@ -117,8 +118,8 @@ class Tape:
         a, b = a.reshape(-1, a.shape[-1]), b.reshape(b.shape[0], -1)
         if a.shape[1] != b.shape[0]:
             raise ValueError(f"a product of shapes {np.shape(left)} and {np.shape(right)}: they do not conform")
-        store = self._store[:, : self.length]
-        result, *factors = self.arithmetic.matrix_product(store.take(a, axis=1), store.take(b, axis=1))
+        take = self._store.take
+        result, *factors = self.arithmetic.matrix_product(take(a, axis=1), take(b, axis=1))
         made = self._record(result, ((a, factors[0]), (b, factors[1])), product=True)
         return made.reshape(shape)
 
@@ -131,7 +132,7 @@ class Tape:
 
     def lifted(self, operand: Any) -> Traced:
         """A number or an array of floats as constants."""
-        return operand if isinstance(operand, Traced) else self._traced(self._nodes(operand))
+        return operand if isinstance(operand, Traced) else self.traced(self._nodes(operand))
 
     def _nodes(self, operand: Any) -> Array:
         if isinstance(operand, Traced):
@@ -159,9 +160,10 @@ class Tape:
     def _record(self, values: Array, parents: tuple[tuple[Array, Any], ...], product: bool = False) -> Traced:
         index = self._append(values)
         self.blocks.append(Block(self.length - index.size, self.length, index.shape, parents, product))
-        return self._traced(index)
+        return self.traced(index)
 
-    def _traced(self, index: Array) -> Traced:
+    def traced(self, index: Array) -> Traced:
+        """The array of these nodes."""
         array = index.view(NODE, Traced)
         array.tape = self
         return array
@@ -208,7 +210,10 @@ class Traced(np.ndarray):
             return made
         if function not in _MOVING:
             raise TypeError(f"np.{function.__name__} is not recorded")
-        return super().__array_function__(function, types, args, kwargs)
+        found: Any = super().__array_function__(function, types, args, kwargs)
+        if isinstance(found, np.ndarray) and found.dtype == NODE:  # np.concatenate leaves the subclass behind
+            return self.tape.traced(nodes(found))
+        return found
 
     def __setitem__(self, key: Any, value: Any) -> None:
         super().__setitem__(key, self.tape.lifted(value))

@@ -14,6 +14,7 @@ the bound is inflated by twice as many units.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ class Paths:
         self._sums = np.zeros((2, self.rows, tape.length))
         self._flat = self._sums.reshape(-1)
         self._offsets = tape.length * np.arange(2 * self.rows)[:, None]
-        self._sums[0, np.arange(self.rows)[:, None], seeds] = 1.0
+        np.add.at(self._flat, (self._offsets[: self.rows] + seeds).reshape(-1), 1.0)
         with np.errstate(all="ignore"):
             for block in reversed(tape.blocks):
                 (self._through_product if block.product else self._through)(block)
@@ -69,7 +70,7 @@ class Paths:
         found[1] += magnitude * (slack + self.roundings * size)
         found[1] += TINY * positive
         self.operations += 6
-        if not np.isfinite(found).all():
+        if not np.logical_and.reduce(np.isfinite(found), axis=None):
             # Of a partial without a bound nothing is known, unless it is multiplied by 0; nor of an infinite magnitude.
             found[:, ~positive] = 0
             found[:, positive & ~np.isfinite(found).all(axis=0)] = np.inf
@@ -97,11 +98,10 @@ class Paths:
     def _add(self, index: Array, sums: Array) -> None:
         """Add sums (2, R, …) to those of the nodes; either broadcasts against the other."""
         shape = sums.shape[2:]
-        spread = tuple(i for i, (kept, n) in enumerate(zip(index.shape, shape, strict=True)) if kept == 1 < n)
-        if spread:
+        if shape != index.shape:
+            spread = tuple(i for i, (kept, n) in enumerate(zip(index.shape, shape, strict=True)) if kept == 1 < n)
+            self.operations += math.prod(shape[i] for i in spread)
             sums = sums.sum(axis=tuple(i + 2 for i in spread), keepdims=True)
-            self.operations += np.prod([shape[i] for i in spread])
-        if sums.shape[2:] != index.shape:
             sums = np.broadcast_to(sums, (2, self.rows, *index.shape))
         np.add.at(self._flat, (self._offsets + index.reshape(-1)).reshape(-1), sums.reshape(-1))
         self.operations += 1

@@ -45,7 +45,7 @@ class Rounding(NamedTuple):
 @lru_cache(maxsize=8)
 def rounding(cell: Cell, problem: Problem) -> Rounding:
     """The bounds of one problem in float64; three oracles ask for the same."""
-    with rounding_in(np.float64):
+    with rounding_in(np.float64), np.errstate(all="ignore"):
         tape = Tape(RoundedArithmetic())
         inputs = problem.inputs(tape.numbers)
         run = taped(cell, tape, inputs)

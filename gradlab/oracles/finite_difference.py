@@ -4,7 +4,8 @@ Of three steps h, h/2 and h/4 the extrapolation (Richardson, 1911) cancels the e
 
     rounding     the derived bound on the rounding of each loss, through the weights of the extrapolation: proven
     truncation   the difference of the two extrapolations of order h⁴, which is the error of the coarser one, and h⁴
-                 times the difference of the two finest quotients, in case that difference vanishes by accident; where
+                 times the difference of the two finest quotients, in case that difference vanishes by accident, where
+                 h is the nudge as it reaches a nonlinearity, which is `STEP`, and not divided by the stretch; where
                  the quotients do not yet converge as h² does, all that they differ by: an estimate, not a proof
 """
 
@@ -77,7 +78,8 @@ def extrapolated(losses: Array, step: float, noise: Array) -> tuple[Array, Array
     # rounds once more, which is below the noise of the losses themselves.
     rounded = 2 * noise * (1 + 20 * 2 + 64 * 4) / 45 / step
     first, second = quotient[0] - quotient[1], quotient[1] - quotient[2]
-    truncated = np.abs(limit - fine) + STEP**4 * np.abs(second)
+    # Of g(s w) nudged by STEP/s the errors are s times those of g nudged by STEP; so must their estimate be.
+    truncated = np.abs(limit - fine) + max(STEP, step) ** 4 * np.abs(second)
     converging = np.abs(first - 4 * second) <= np.abs(second)  # the ratio is 4, to first order in h²
     return limit, rounded + np.where(converging, truncated, np.abs(first) + np.abs(second))
 

@@ -81,6 +81,19 @@ def test_a_slope_that_vanishes_by_accident_still_has_a_bound() -> None:
     assert (bound > 0).all()
 
 
+@pytest.mark.parametrize("stretch", [2.0**4, 2.0**20])
+def test_what_magnifies_a_nudge_magnifies_the_bound(stretch: float) -> None:
+    """The losses of g(s w) nudged by h/s are those of g nudged by h: all that is said of the slope is s times as much.
+
+    Also where two extrapolations coincide, and the last resort is all that is left of the truncation.
+    """
+    losses = np.array([[1.0, 0.9], [0.0, 0.1], [0.51, 0.6], [0.0, 0.2], [0.2575, 0.5], [0.0, 0.3]])
+    noise, step = np.full(2, 2.0**-53), finite_difference.STEP
+    limit, bound = extrapolated(losses, step, noise)
+    stretched, wider = extrapolated(losses, step / stretch, noise)
+    assert (stretched == stretch * limit).all() and (wider == stretch * bound).all()
+
+
 def test_how_much_it_resolves_at_each_scale(lab: Any) -> None:
     """Its noise is absolute: about 1e-13 of the loss over the step, so each scale of weights costs some digits."""
     limits = {1.0: 1e-8, 0.1: 1e-5, 0.01: 1e-4}
