@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from rich.console import Console
 
 from gradlab.checker.verdict import Verdict
 from gradlab.gradients.called import GradientCheckError
@@ -103,11 +107,23 @@ def diagnosed(report: GradientReport, seconds: float) -> Diagnosis:
         probes = Probes(report)
         relation = next(relations(probes, wrong), None)
         search = Search(report.subject, report.found, truth, wrong)
-        found = search.run(start + seconds)
+        with _shown() as progress:
+            found = search.run(start + seconds, progress)
     except GradientCheckError as error:
         return Diagnosis(None, refused=str(error))
     kinds = {kind: _confirmed(probes, edits) for kind, edits in _by_kind(found, report, wrong).items()}
     return _judged(relation, {kind: one for kind, one in kinds.items() if one}, found, probes, start)
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[int], None]]:
+    """How far the search is, on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda tried: None
+        return
+    with console.status("looking for the line that is wrong (Ctrl-C stops)") as status:
+        yield lambda tried: None if tried % 64 else status.update(f"looking for the line that is wrong: {tried} edits")
 
 
 def _judged(relation: Relation | None, kinds: dict[Kind, Any], found: Found, probes: Probes, start: float) -> Diagnosis:

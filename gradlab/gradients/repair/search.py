@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -53,10 +53,12 @@ class Search:
         self.right = {path: right[path] for path in found if path in right}
         self.copied = Copied(subject.functions)
         self.sources: list[Source] = []
+        self.progress: Callable[[int], None] = lambda tried: None
 
-    def run(self, deadline: float) -> Found:
-        """Try every edit until the deadline (time.perf_counter)."""
+    def run(self, deadline: float, progress: Callable[[int], None] = lambda tried: None) -> Found:
+        """Try every edit until the deadline (time.perf_counter); progress is told how many were tried."""
         result = Found()
+        self.progress = progress
         try:
             self.sources = self._sources()
         except GradientCheckError as error:
@@ -78,6 +80,7 @@ class Search:
                     if time.perf_counter() > deadline:
                         return False
                     result.tried += 1
+                    self.progress(result.tried)
                     if self._gives(one):
                         result.edits.append(one)
             if result.edits:
