@@ -221,6 +221,9 @@ def test_entries_that_cannot_be_told_are_counted_and_said() -> None:
     assert report.verdict is Verdict.AGREE and report.untold == 1, str(report)
     leaf = report.leaves["params"]
     assert leaf.untold == 1 and 0 < leaf.room < 1e-6 and not leaf.hides
+    assert report.verdicts("params").tolist() == [Verdict.AGREE, Verdict.CANNOT_TELL, Verdict.AGREE]
+    wrong = check_gradient(noisy, lambda w: noisy_grad(w) * np.array([2, 1, 1]), point, diagnosis=0)
+    assert wrong.verdicts("params").tolist() == [Verdict.DISAGREE, Verdict.CANNOT_TELL, Verdict.AGREE]
     assert "1 of 3 entries cannot be told" in str(report) and "a mistake of up to" in str(report)
     assert report.to_json()["cannot_tell"] == 1 and report.to_json()["leaves"]["params"]["cannot_tell"] == 1
     with warnings.catch_warnings():

@@ -14,6 +14,7 @@ import numpy as np
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.repair.copies import Copied
 from gradlab.gradients.repair.flow import rearranged
+from gradlab.gradients.repair.kinds import Kind
 from gradlab.gradients.repair.rules import changes
 from gradlab.gradients.repair.sites import Edit, Place, edit, places
 from gradlab.gradients.repair.source import Source, sources
@@ -127,7 +128,7 @@ class Search:
         moved = _Jolt()
         for function in self.copied.of(place.source.code):
             function.__globals__[JOLT] = moved
-        probe = Edit(None, place.source, 0, "", "", tuple(puts), statement)  # type: ignore[arg-type]
+        probe = Edit(Kind.STALE, place.source, 0, "", "", tuple(puts))
         leaves = self._edited(probe)
         if leaves is None or not moved.moved:
             return everything
