@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -188,4 +189,8 @@ def _confirmed(probes: Probes, edits: list[Edit]) -> tuple[Edit, GradientReport]
 
 
 def _repair(kind: Kind, one: Edit) -> Repair:
-    return Repair(kind, one.source.where, one.line, one.before, one.after)
+    try:
+        after = ast.unparse(ast.parse(one.after))
+    except SyntaxError:
+        after = one.after  # words
+    return Repair(kind, one.source.where, one.line, one.before, after)
