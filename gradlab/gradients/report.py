@@ -161,6 +161,24 @@ class GradientReport:
         wrong = [path for path, leaf in self.leaves.items() if leaf.verdict is Verdict.DISAGREE]
         return (*hints(self.found, self.evidence.truth, wrong, self.subject.params.leaves), *self.also)
 
+    def verdicts(self, path: str) -> Array:
+        """The verdict on every entry of a leaf: an array of its shape, of Verdict.
+
+        Raises:
+            KeyError: no leaf of that path was checked.
+        """
+        shape = self.found[path].shape
+        judged = self.evidence.judged.get(path, {}).values()
+        wrong, right = np.zeros(shape, bool), np.broadcast_to(self.evidence.zero.get(path, np.False_), shape)
+        for one in judged:
+            wrong, right = wrong | one.disagree, right | one.agree
+        found = np.full(shape[1:], Verdict.CANNOT_TELL, object)
+        found[right.all(axis=0)] = Verdict.AGREE
+        if path in self.kinks:
+            found[self.kinks[path]] = Verdict.CANNOT_TELL
+        found[wrong.any(axis=0)] = Verdict.DISAGREE
+        return found
+
     def _leaf(self, path: str) -> LeafReport:
         judged = self.evidence.judged.get(path, {})
         with np.errstate(over="ignore"):

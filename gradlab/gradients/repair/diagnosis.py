@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import ast
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from rich.console import Console
 
 from gradlab.checker.verdict import Verdict
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.hints import EXPLAINED, Likeness
 from gradlab.gradients.repair.kinds import Kind
 from gradlab.gradients.repair.probes import Probes
-from gradlab.gradients.repair.reading import is_slope
+from gradlab.gradients.repair.reading import scales_inside
 from gradlab.gradients.repair.relations import Relation, relations
 from gradlab.gradients.repair.search import Found, Search, code_of
 from gradlab.gradients.repair.sites import Edit
+from gradlab.gradients.repair.source import Source
 from gradlab.gradients.report import GradientReport
 
 ATTEMPTS = 4  # edits of one class that are put before the oracle
@@ -103,11 +108,37 @@ def diagnosed(report: GradientReport, seconds: float) -> Diagnosis:
         probes = Probes(report)
         relation = next(relations(probes, wrong), None)
         search = Search(report.subject, report.found, truth, wrong)
-        found = search.run(start + seconds)
+        with _shown() as progress:
+            found = search.run(start + seconds, progress)
     except GradientCheckError as error:
         return Diagnosis(None, refused=str(error))
-    kinds = {kind: _confirmed(probes, edits) for kind, edits in _by_kind(found, report, wrong).items()}
-    return _judged(relation, {kind: one for kind, one in kinds.items() if one}, found, probes, start)
+    kinds = {kind: _confirmed(probes, edits) for kind, edits in _by_kind(found, report, wrong, search.sources).items()}
+    confirmed = {kind: one for kind, one in kinds.items() if one}
+    return _judged(relation, _least(confirmed), found, probes, start)
+
+
+Confirmed = dict[Kind, tuple[Edit, GradientReport]]
+
+
+def _least(confirmed: Confirmed) -> Confirmed:
+    """Of several ways to write one expression that all make the gradient right, the one that changes least."""
+    edits = [one for one, _ in confirmed.values()]
+    return {
+        kind: (one, report)
+        for kind, (one, report) in confirmed.items()
+        if not any(other.within(one) for other in edits)
+    }
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[int], None]]:
+    """How far the search is, on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda tried: None
+        return
+    with console.status("looking for the line that is wrong (Ctrl-C stops)") as status:
+        yield lambda tried: None if tried % 64 else status.update(f"looking for the line that is wrong: {tried} edits")
 
 
 def _judged(relation: Relation | None, kinds: dict[Kind, Any], found: Found, probes: Probes, start: float) -> Diagnosis:
@@ -134,17 +165,16 @@ def _judged(relation: Relation | None, kinds: dict[Kind, Any], found: Found, pro
     )
 
 
-def _by_kind(found: Found, report: GradientReport, wrong: list[str]) -> dict[Kind, list[Edit]]:
+def _by_kind(found: Found, report: GradientReport, wrong: list[str], sources: list[Source]) -> dict[Kind, list[Edit]]:
     kinds: dict[Kind, list[Edit]] = {}
     copies = {(one.line, one.before) for one in found.edits if one.after == f"{one.before}.copy()"}
     for one in found.edits:
         if (one.line, one.before) in copies and one.kind is not Kind.STALE:
             continue  # it makes a new array as well, and that alone mends it
         kinds.setdefault(one.kind, []).append(one)
-    factors = kinds.get(Kind.FACTOR, [])
     pure = all((Likeness(report.found[p], report.evidence.truth[p]).residual or 0.0) <= EXPLAINED for p in wrong)
-    if not pure and any(is_slope(node) for one in factors for node in ast.walk(one.statement)):
-        # A factor that is compounded from step to step, at a derivative: that of the activation's argument.
+    if Kind.FACTOR in kinds and not pure and any(scales_inside(source.tree) for source in sources):
+        # A factor that is compounded from step to step, and an activation of a multiple of its argument.
         kinds[Kind.HALVED] = kinds.pop(Kind.FACTOR)
     return kinds
 
@@ -159,4 +189,8 @@ def _confirmed(probes: Probes, edits: list[Edit]) -> tuple[Edit, GradientReport]
 
 
 def _repair(kind: Kind, one: Edit) -> Repair:
-    return Repair(kind, one.source.where, one.line, one.before, one.after)
+    try:
+        after = ast.unparse(ast.parse(one.after))
+    except SyntaxError:
+        after = one.after  # words
+    return Repair(kind, one.source.where, one.line, one.before, after)

@@ -8,7 +8,7 @@ from typing import Any
 
 from gradlab.gradients.repair.kinds import Kind
 from gradlab.gradients.repair.reading import assigned, is_slope, names_in, read
-from gradlab.gradients.repair.sites import ALLOCATION, Edit, Place, shape_of
+from gradlab.gradients.repair.sites import ALLOCATION, Edit, Place, shape_of, span
 from gradlab.gradients.repair.vocabulary import Vocabulary
 
 CARRY = "carry_"  # a variable that no source has
@@ -128,7 +128,7 @@ def _instead(place: Place, kind: Kind, text: str) -> Edit:
 
 
 def _edit(place: Place, kind: Kind, before: str, after: str, puts: tuple[Any, ...]) -> Edit:
-    return Edit(kind, place.source, place.line, before, after, puts, place.statement)
+    return Edit(kind, place.source, place.line, before, after, puts, span(place.statement))
 
 
 def _parsed(text: str, beside: ast.stmt) -> ast.stmt:

@@ -27,23 +27,25 @@ Change = Callable[[dict[str, Array], Mapping[str, Any]], dict[str, Array]]
 
 
 class Probes:
-    """The points; what the gradient gives at each and what is right there.
+    """The points, the one that was asked for first.
 
-    reports: the wrong gradient's, at each point, the one that was asked for first.
+    Args:
+        report: of the wrong gradient, there.
     """
 
     def __init__(self, report: GradientReport) -> None:
         self.conventions, self.seed = report.conventions, report.seed
         self.subjects = [report.subject]
-        self.reports = [report]
+        self.report = report
         rng = np.random.default_rng(report.seed + 1)
         for _ in range(BESIDE if report.subject.movable else 0):
             subject = _beside(report.subject, rng)
             try:
-                self.reports.append(self._inspected(subject, self.conventions))
+                outputs = subject.call(subject.floats, subject.params.rebuilt())
             except GradientCheckError:
                 continue
-            self.subjects.append(subject)
+            if np.isfinite(outputs).all():
+                self.subjects.append(subject)
 
     def right_with(self, codes: Mapping[CodeType, CodeType]) -> GradientReport | None:
         """The least sharp of the reports on a gradient with other code in it, if it agrees at every point."""

@@ -14,12 +14,33 @@ def is_slope(node: ast.AST) -> bool:
     if isinstance(node, ast.Call):
         return bool(DERIVATIVE.search(ast.unparse(node.func)))
     if isinstance(node, ast.Compare):
-        return True
+        return _sign_of(node)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         return len(factors(node)) == 2 and any(logistic_with(factor, node) for factor in factors(node))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
         return is_slope(node.left)
     return _remainder(node)
+
+
+def _sign_of(node: ast.AST) -> bool:
+    """z > 0, in any of its forms."""
+    return (
+        isinstance(node, ast.Compare)
+        and isinstance(node.ops[0], (ast.Gt, ast.GtE, ast.Lt, ast.LtE))
+        and isinstance(node.comparators[0], ast.Constant)
+        and node.comparators[0].value == 0
+    )
+
+
+def scales_inside(tree: ast.AST) -> bool:
+    """Whether some function is called with a number times something."""
+    arguments = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 1]
+    return any(
+        isinstance(argument, ast.BinOp)
+        and isinstance(argument.op, (ast.Mult, ast.Div))
+        and any(isinstance(side, ast.Constant) for side in (argument.left, argument.right))
+        for argument in arguments
+    )
 
 
 def factors(node: ast.AST) -> list[ast.expr]:
@@ -101,7 +122,7 @@ def logistic_with(factor: ast.expr, product: ast.AST) -> bool:
 
 def slope_part(parent: ast.AST, child: ast.expr) -> bool:
     """Whether a child makes its parent a slope, or is the a of a(1 − a) in a product."""
-    if (_remainder(parent) and child is not getattr(parent, "left", None)) or isinstance(parent, ast.Compare):
+    if (_remainder(parent) and child is not getattr(parent, "left", None)) or _sign_of(parent):
         return True
     return isinstance(parent, ast.Call) and child is not parent.func and is_slope(parent)
 

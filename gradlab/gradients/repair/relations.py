@@ -33,7 +33,7 @@ class Relation:
 
 def relations(probes: Probes, wrong: list[str]) -> Iterator[Relation]:
     """The operations that explain all that is wrong."""
-    found, right = probes.reports[0].found, probes.reports[0].evidence.truth
+    found, right = probes.report.found, probes.report.evidence.truth
     tried = [
         *_factor(found, right, wrong),
         *_clip(probes, wrong),
@@ -115,7 +115,7 @@ def _clip(probes: Probes, wrong: list[str]) -> Iterator[Tried]:
     conventions = probes.conventions
     if conventions.clip is not None:
         return
-    found, right = probes.reports[0].found, probes.reports[0].evidence.truth
+    found, right = probes.report.found, probes.report.evidence.truth
     limit = max(float(np.abs(leaf).max(initial=0.0)) for leaf in found.values())
     if not 0 < limit < np.inf or sum(int((np.abs(found[path]) == limit).sum()) for path in found) < 2:
         return
@@ -126,7 +126,7 @@ def _clip(probes: Probes, wrong: list[str]) -> Iterator[Tried]:
 
 def _penalty(probes: Probes, wrong: list[str]) -> Iterator[Tried]:
     """A multiple of the parameter itself, too much or too little."""
-    report = probes.reports[0]
+    report = probes.report
     leaves = report.subject.wide.leaves
     factors = {}
     for path in wrong:

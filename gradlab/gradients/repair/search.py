@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.repair.copies import Copied
 from gradlab.gradients.repair.flow import rearranged
+from gradlab.gradients.repair.kinds import Kind
 from gradlab.gradients.repair.rules import changes
 from gradlab.gradients.repair.sites import Edit, Place, edit, places
 from gradlab.gradients.repair.source import Source, sources
@@ -53,10 +54,12 @@ class Search:
         self.right = {path: right[path] for path in found if path in right}
         self.copied = Copied(subject.functions)
         self.sources: list[Source] = []
+        self.progress: Callable[[int], None] = lambda tried: None
 
-    def run(self, deadline: float) -> Found:
-        """Try every edit until the deadline (time.perf_counter)."""
+    def run(self, deadline: float, progress: Callable[[int], None] = lambda tried: None) -> Found:
+        """Try every edit until the deadline (time.perf_counter); progress is told how many were tried."""
         result = Found()
+        self.progress = progress
         try:
             self.sources = self._sources()
         except GradientCheckError as error:
@@ -78,6 +81,7 @@ class Search:
                     if time.perf_counter() > deadline:
                         return False
                     result.tried += 1
+                    self.progress(result.tried)
                     if self._gives(one):
                         result.edits.append(one)
             if result.edits:
@@ -124,7 +128,7 @@ class Search:
         moved = _Jolt()
         for function in self.copied.of(place.source.code):
             function.__globals__[JOLT] = moved
-        probe = Edit(None, place.source, 0, "", "", tuple(puts), statement)  # type: ignore[arg-type]
+        probe = Edit(Kind.STALE, place.source, 0, "", "", tuple(puts))
         leaves = self._edited(probe)
         if leaves is None or not moved.moved:
             return everything

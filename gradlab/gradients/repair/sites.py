@@ -82,7 +82,9 @@ class Place:
                 if isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple):
                     pairs = list(zip(node.targets[0].elts, node.value.elts, strict=False))
                 made |= {
-                    ast.unparse(value) for name, value in pairs if isinstance(name, ast.Name) and name.id in self.known
+                    ast.unparse(value)
+                    for name, value in pairs
+                    if isinstance(name, ast.Name) and name.id in self.known and not isinstance(value, ast.Name)
                 }
         return made
 
@@ -196,7 +198,7 @@ class Site:
 class Edit:
     """One change of a source: the class of the mistake that it mends, where, and what it puts in the place of what.
 
-    puts: (list or node, index or field, new content), in the order in which they are put.
+    puts: (list or node, index or field, new content), in the order in which they are put. span: of what it replaces.
     """
 
     kind: Kind
@@ -205,8 +207,16 @@ class Edit:
     before: str
     after: str
     puts: tuple[tuple[Any, Any, Any], ...]
-    statement: ast.stmt
-    repeated: bool = False  # it stands in a recursion, so that what it changes is compounded
+    span: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+
+    def within(self, other: Edit) -> bool:
+        """Whether it rewrites a part of what the other rewrites, or the same in fewer words."""
+        if self.source is not other.source or self is other:
+            return False
+        (first, last), (start, stop) = self.span, other.span
+        if (first, last) == (start, stop):
+            return len(self.after) < len(other.after)
+        return start <= first and last <= stop
 
     @contextmanager
     def made(self) -> Iterator[None]:
@@ -277,8 +287,12 @@ def edit(site: Site, kind: Kind, text: str) -> Edit:
     holder = site.parent if site.index is None else getattr(site.parent, site.field)
     at = site.field if site.index is None else site.index
     place = site.place
-    return Edit(kind, place.source, site.node.lineno, site.text, text, ((holder, at, new),), place.statement,
-                bool(place.loops) and bool(place.moving & place.targets))  # fmt: skip
+    return Edit(kind, place.source, site.node.lineno, site.text, text, ((holder, at, new),), span(site.node))
+
+
+def span(node: ast.expr | ast.stmt) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where a node begins and ends: (line, column) each."""
+    return (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
 
 
 def shape_of(node: ast.AST, place: Place) -> Shape | None:

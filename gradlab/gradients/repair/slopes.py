@@ -21,7 +21,9 @@ def of_slope(site: Site, words: Vocabulary) -> Iterator[Change]:
         yield Kind.SLOPE, ast.unparse(node.args[0])
     if not inner and not site.slope:
         yield from _reshaped(node, site, words)
-    term = site.whole or (isinstance(site.parent, ast.BinOp) and isinstance(site.parent.op, (ast.Add, ast.Sub)))
+    term = site.whole or (
+        isinstance(site.parent, ast.BinOp) and isinstance(site.parent.op, (ast.Add, ast.Sub, ast.MatMult))
+    )
     branch = isinstance(site.parent, ast.IfExp)
     if (term or branch) and not site.slope and not site.indexing and site.shape and not is_slope(node):
         kind = _missing(site)
