@@ -20,9 +20,9 @@ from gradlab.problem import Inputs
 
 Array = np.ndarray[Any, Any]
 
-# Numbers in one chunk's weights and losses: 512 KiB of floats. Larger arrays fall out of the second-level cache between
+# Numbers in one chunk's weights and losses: 128 KiB of floats. Larger arrays fall out of the second-level cache between
 # one step and the next, and are handed back to the system and faulted in again at each.
-CHUNK = 1 << 16
+CHUNK = 1 << 14
 
 
 class _Rows(NamedTuple):
