@@ -18,6 +18,7 @@ from gradlab import oracles as known
 from gradlab.addition import data as addition
 from gradlab.arithmetic import finite, midpoints, overlaps, precision, radii
 from gradlab.cells import CELLS, Cell, Code, cell
+from gradlab.checker.allowance import allowance
 from gradlab.checker.locate import FirstWrong, first_wrong, total_is_wrong
 from gradlab.checker.report import CellReport, Comparison, Report
 from gradlab.checker.submission import Submission
@@ -69,6 +70,8 @@ def compare(
 
 def _compare(submission: Submission, problem: Problem, oracles: Iterable[str] | None = None) -> Comparison:
     floats, rounding_bounds = submission.floats(problem), submission.rounding(problem)
+    if submission.code is not submission.cell.code:
+        rounding_bounds = allowance(submission.cell, problem).capped(floats, rounding_bounds)
     comparison = Comparison(submission.cell, problem, floats, rounding_bounds)
     for name in known.names() if oracles is None else oracles:
         checkpoint()

@@ -13,12 +13,12 @@ import numpy as np
 
 from gradlab.arithmetic import balls, finite, midpoints, overlaps, precision
 from gradlab.cells import Cell, cell, run
+from gradlab.checker.allowance import allowance
 from gradlab.checker.check import _compare
 from gradlab.checker.locate import _steps
 from gradlab.checker.verdict import Verdict, judge_balls
 from gradlab.checker.watch import SubmissionError
 from gradlab.equations import equations
-from gradlab.grading.allowance import allowance
 from gradlab.grading.attempt import BLANK, MISSING
 from gradlab.grading.exercise import lesson_of
 from gradlab.grading.isolated import IsolatedSubmission

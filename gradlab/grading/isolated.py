@@ -12,12 +12,12 @@ import numpy as np
 
 from gradlab.arithmetic import ball, balls, finite, overlaps, radii, relative_radius
 from gradlab.cells import Cell, run
+from gradlab.checker.allowance import allowance
 from gradlab.checker.submission import Returned, Submission
 from gradlab.checker.verdict import BALL_RESOLUTION
 from gradlab.checker.watch import SubmissionError
 from gradlab.equations import equations
 from gradlab.grading import wire
-from gradlab.grading.allowance import allowance
 from gradlab.grading.limits import Limits
 from gradlab.grading.proxy import proxy
 from gradlab.grading.rebuilt import returned
@@ -37,8 +37,8 @@ class IsolatedSubmission(Submission):
     Args:
         cell: what it claims to be. path: the file. limits: what it may use.
 
-    It gives what `Submission` gives, and takes nothing on trust: rounding bounds are capped by an `Allowance`, and
-    exact values that stay vague at the last precision are refused, so neither can excuse a wrong number.
+    It gives what `Submission` gives, and takes nothing on trust: exact values that stay vague at the last
+    precision are refused, so that they cannot excuse a wrong number.
 
     Raises:
         SubmissionError: the file cannot be judged; also from every method.
@@ -49,7 +49,6 @@ class IsolatedSubmission(Submission):
         self.limits = limits or Limits()
         self.seconds = self.limits.seconds
         self.code = proxy(cell, str(path), self._all)
-        self._floats: tuple[Problem, dict[str, Array]] | None = None
         if not Path(path).is_file():
             raise SubmissionError(f"{path}: {'not a file' if Path(path).exists() else 'no such file'}")
         self.sandbox = Sandbox(path, self.limits)
@@ -63,20 +62,16 @@ class IsolatedSubmission(Submission):
     def floats(self, problem: Problem) -> dict[str, Array]:
         shapes, dtype = self._shapes(problem), problem.dtype
         payload = self._ask("floats", problem, wire.ARRAYS, wire.packed_size(shapes, dtype))
-        found = self._read(lambda: wire.unpack_arrays(payload, shapes, dtype))
-        self._floats = problem, found
-        return found
+        return self._read(lambda: wire.unpack_arrays(payload, shapes, dtype))
 
     def rounding(self, problem: Problem) -> dict[str, Array]:
-        """What the file claims that rounding may do to its floats, as far as it can be believed."""
+        """What the file claims that rounding may do to its floats: a claim, no more."""
         shapes = self._shapes(problem)
         payload = self._ask("rounding", problem, wire.ARRAYS, wire.packed_size(shapes, np.float64))
         claimed = self._read(lambda: wire.unpack_arrays(payload, shapes, np.float64))
         if not all((bound >= 0).all() for bound in claimed.values()):
             raise SubmissionError(f"{self.origin}: its rounding bounds are no bounds; it must leave gradlab alone")
-        same = self._floats is not None and self._floats[0] is problem
-        floats = self._floats[1] if same and self._floats is not None else self.floats(problem)
-        return allowance(self.cell, problem).capped(floats, claimed)
+        return claimed
 
     def balls(self, problem: Problem) -> Returned:
         bits, shapes = vars(ball)["ctx"].prec, self._shapes(problem)

@@ -35,15 +35,19 @@ STEP = 2.0**-6
 def evidence(cell: Cell, problem: Problem, bits: int = 53) -> Evidence:
     """Derivatives of the loss by every weight, input, state and nudged intermediate, with their error bounds."""
     inputs = problem.astype(np.float64).inputs()
-    noise = rounding(cell, problem).losses
+    derived = rounding(cell, problem)
+    noise = {
+        True: derived.losses[..., None],
+        False: derived.values["loss"],
+    }  # a weight's losses are summed over samples
     values: dict[str, Array] = {}
     bounds: dict[str, Array] = {}
     shapes = differentiable(cell, inputs)
     steps = {name: STEP / _stretch(problem, name) for name in shapes}
     for name, losses in nudged_losses(cell, inputs, shapes, {n: _nudges(step) for n, step in steps.items()}).items():
         per_sample = name not in inputs.params._fields
-        each = noise[..., None] if per_sample else noise.sum(axis=1)
-        each = each.reshape(len(noise), *[1] * (losses.ndim - 1 - each.ndim), *each.shape[1:])
+        each = noise[per_sample]
+        each = each.reshape(len(each), *[1] * (losses.ndim - 1 - each.ndim), *each.shape[1:])
         slope, bound = extrapolated(losses, steps[name], np.broadcast_to(each, losses.shape[1:]))
         values |= reduced(cell, name, slope)
         bounds |= reduced(cell, name, bound)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from gradlab.cells import CELLS, cell
+from gradlab.checker.allowance import Allowance
 from gradlab.checker.check import _compare, check
 from gradlab.checker.report import Comparison
 from gradlab.checker.submission import Submission
 from gradlab.checker.verdict import Verdict
 from gradlab.checker.watch import SubmissionError
 from gradlab.grading import check_file
-from gradlab.grading.allowance import Allowance
 from gradlab.grading.isolated import IsolatedSubmission
 from gradlab.grading.limits import Limits
 from gradlab.mistakes.diagnose import diagnose

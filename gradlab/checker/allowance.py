@@ -1,8 +1,9 @@
 """How far rounding can excuse a float, in the words of this process.
 
-A file's own rounding bounds come from the process it runs in, so they cannot be believed without limit: a bound without
-limit would excuse any value. What it may claim is LOOSE times what gradlab's own formula needs, plus LOOSE units of
-what the quantity would be if no unit were saturated, which leaves room for formulas that are right and round worse.
+A file's own rounding bounds are what its own code gives when it runs on numbers that carry them, so they cannot be
+believed without limit: a bound without limit would excuse any value. What it may claim is LOOSE times what gradlab's
+own formula needs, plus LOOSE units of what the quantity would be if no unit were saturated, which leaves room for
+formulas that are right and round worse.
 """
 
 from __future__ import annotations
