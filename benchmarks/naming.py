@@ -16,13 +16,13 @@ from typing import Any
 
 from gradlab import check_gradient, check_step, check_vjp
 
-FOLDER = Path(__file__).parents[1] / "tests" / "gradients"
+ROOT = Path(__file__).parents[1]
 SECONDS = 120
 
 
 def loaded(row: dict[str, Any], path: Path) -> Any:
     """The example with the row's edits made, as a module."""
-    source = (FOLDER / "examples" / f"{row['file']}.py").read_text()
+    source = (ROOT / "examples" / f"{row['file']}.py").read_text()
     for old, new in row["edits"]:
         source = source.replace(old, new)
     path.write_text(source)
@@ -44,7 +44,7 @@ def checked(code: Any) -> Any:
 
 def main(words: list[str]) -> None:
     """Print a line for each row, and the totals."""
-    corpus = tomllib.loads((FOLDER / "corpus.toml").read_text())
+    corpus = tomllib.loads((ROOT / "tests" / "gradients" / "corpus.toml").read_text())
     totals: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for name, row in corpus.items():

@@ -30,7 +30,7 @@ def shown(text: str) -> list[tuple[str, str]]:
 
 def comparable(output: str) -> str:
     """Without what rounding and the clock change: decimals, counts of entries, widths of columns."""
-    output = re.sub(r"\d+\.\d+(e[+-]?\d+)?|\d+e[+-]\d+|[\d,]+(?= (entries|more))", "#", output)
+    output = re.sub(r"\d+\.\d+(e[+-]?\d+)?|\d+e[+-]\d+|[\d,]+(?= (entries|more|ms))", "#", output)
     output = re.sub(r"^.*cannot tell # entries.*\n", "", output, flags=re.MULTILINE)
     return "\n".join(re.sub(r"\s+", " ", line).strip() for line in output.strip().splitlines())
 
@@ -42,7 +42,7 @@ README = shown((ROOT / "README.md").read_text(encoding="utf-8"))
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like a fresh clone's, in which the commands run one after another."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("gradlab", "derivations"):
+    for name in ("gradlab", "derivations", "examples"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder

@@ -17,10 +17,10 @@ from gradlab.checker.verdict import Verdict
 from gradlab.gradients import GradientReport, check_gradient, check_step, check_vjp
 from gradlab.gradients.repair import Kind
 
-FOLDER = Path(__file__).parent / "examples"
+FOLDER = Path(__file__).parents[2] / "examples"
 RIGHT = sorted(path.stem for path in FOLDER.glob("*.py"))
 
-CORPUS = tomllib.loads((FOLDER.parent / "corpus.toml").read_text())
+CORPUS = tomllib.loads((Path(__file__).parent / "corpus.toml").read_text())
 QUICK = [name for name, row in CORPUS.items() if row.get("quick")]
 
 
