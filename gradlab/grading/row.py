@@ -92,7 +92,16 @@ def _submission(path: Path, tested: Cell, limits: Limits, diagnosis: bool) -> Ro
         row = Row("", str(wrong.verdict), wrong.label or "")
         if first is not None:
             row = replace(row, steps=first.steps, of=first.of, note=first.note)
-        return replace(row, diagnosis=_diagnosis(submission, wrong.problem)) if diagnosis else row
+        if not diagnosis:
+            return row
+        names = _diagnosis(submission, wrong.problem)
+        try:
+            if not names:
+                submission.floats(wrong.problem)  # an unknown mistake, or has its process ended meanwhile?
+        except SubmissionError as error:
+            why = str(error).removeprefix(f"{path}: ")
+            return replace(row, note="; ".join(part for part in (row.note, f"not diagnosed: {why}") if part))
+        return replace(row, diagnosis=names)
 
 
 def _report(submission: IsolatedSubmission) -> tuple[CellReport, Comparison | None]:
