@@ -15,7 +15,9 @@ ALLOCATES = re.compile(r"np\.(empty|zeros|ones|full|result_type)|\blen\(")
 
 # Lines of which a part is never read, by the cell and the line as it is unparsed.
 UNREAD = {
-    ("gru", "z_next = np.concatenate([z[1:], np.zeros_like(z[:1])])"):
+    ("rnn", "delta_hidden[T] = after"):
+        "nothing comes after, so it stores a zero where a zero is or is overwritten",
+    ("gru", "z_next = np.concatenate([z[1:], np.ones_like(z[:1])])"):
         "the last row is multiplied by the delta of step T, which is 0",
     ("rtrl", "a_by_W_input[-1], a_by_W_hidden[-1] = before"):
         "no sensitivities from before step 0 are given, so it stores zeros where zeros are or are overwritten",
