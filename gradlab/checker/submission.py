@@ -7,6 +7,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, get_type_hints
@@ -19,6 +20,9 @@ from gradlab.checker.watch import SubmissionError, watched
 from gradlab.problem import Inputs, Problem
 
 Array = np.ndarray[Any, Any]
+
+
+NUMBERS = (Scalar, int, float, np.floating, np.integer, type(None))  # None: an entry that was never assigned
 
 
 class Returned(NamedTuple):
@@ -114,11 +118,11 @@ class Submission:
 
     def _scalars(self, label: str, array: Array) -> Array:
         """An object array of numbers; an entry that was never assigned is not one of them, so it becomes NaN."""
-        for index, entry in np.ndenumerate(array):
-            if not isinstance(entry, Scalar | int | float | np.floating | np.integer | None):
-                what = type(entry).__name__
-                raise SubmissionError(f"{self.origin}: {label}{list(index)} is a {what}, wanted a number")
-        return np.where(_unassigned(array).astype(bool), np.nan, array)
+        kinds = set(map(type, array.flat))
+        if not all(issubclass(kind, NUMBERS) for kind in kinds):
+            index, entry = next((i, e) for i, e in np.ndenumerate(array) if not isinstance(e, NUMBERS))
+            raise SubmissionError(f"{self.origin}: {label}{list(index)} is a {type(entry).__name__}, wanted a number")
+        return np.where(_unassigned(array).astype(bool), np.nan, array) if type(None) in kinds else array.copy()
 
     def _check_fields(self, trace: Any, loss: Any, grads: Any) -> None:
         module = self.cell.module
@@ -127,14 +131,19 @@ class Submission:
             ("loss", loss, module.Loss, ""),
             ("gradient", grads, module.Grads, ""),
         ]
-        for part, record in get_type_hints(module.Grads).items():
-            if hasattr(record, "_fields"):
-                wanted.append(("gradient", getattr(grads, part, None), record, f"{part}."))
+        for part, record in _records(module.Grads).items():
+            wanted.append(("gradient", getattr(grads, part, None), record, f"{part}."))
         for function, returned, record, prefix in wanted:
             for field in record._fields:
                 if not hasattr(returned, field):
                     name = self._names[function]
                     raise SubmissionError(f"{self.origin}: what {name} returns has no field {prefix}{field}")
+
+
+@cache
+def _records(record: Any) -> dict[str, Any]:
+    """The fields of a NamedTuple that are NamedTuples themselves."""
+    return {part: kind for part, kind in get_type_hints(record).items() if hasattr(kind, "_fields")}
 
 
 def load(path: str | Path, seconds: float = 10.0, names: Sequence[str] = ("forward", "loss", "bptt")) -> Code:
