@@ -42,9 +42,9 @@ def fresh(problem: Problem) -> Problem:
 
 def swept(problem: Problem, nudges: list[Any]) -> None:
     """Every weight's coordinates in batched forwards; no bounds and no deltas."""
-    inputs, tested = problem.inputs(), cell("rnn")
-    for name, array in inputs.params._asdict().items():
-        nudged_losses(tested, inputs, name, array.shape, nudges)
+    inputs = problem.inputs()
+    shapes = {name: array.shape for name, array in inputs.params._asdict().items()}
+    nudged_losses(cell("rnn"), inputs, shapes, dict.fromkeys(shapes, nudges))
 
 
 def own(problem: Problem) -> dict[str, Callable[[], Any]]:

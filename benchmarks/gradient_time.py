@@ -9,10 +9,11 @@ from typing import Any
 import networks
 import numpy as np
 from floor import parts
-from measure import Result, Spread, Table, Times, duration, interleaved, keep_freed_memory, number
+from measure import Result, Spread, Table, Times, duration, interleaved, number
 from networks import Network
 
 from gradlab.cells import CELLS
+from gradlab.memory import keep_freed_memory
 
 SIZES = ((8, 1, 2, 16, 1), (8, 64, 2, 16, 1), (32, 64, 16, 64, 8), (128, 64, 64, 256, 16), (1024, 8, 16, 64, 4))
 FLOOR_AT = (128, 64, 64, 256, 16)
@@ -51,7 +52,7 @@ def measured(net: Network, quick: bool) -> tuple[Times, Times, dict[str, float]]
     """The times of all candidates, those of gradlab beside the parts of the floor, and what it is worth of each."""
     candidates = {"gradlab": networks.gradlab(net)} | {name: peer(net) for name, peer in PEERS.items()}
     agree(net, candidates)
-    times = interleaved(candidates, seconds=0.1 if quick else 2.5, rounds=2 if quick else 15, least=2)
+    times = interleaved(candidates, seconds=0.1 if quick else 2.0, rounds=2 if quick else 15, least=2)
     alone, worth = parts(net, quick)
     beside = interleaved({"gradlab": candidates["gradlab"]} | alone, seconds=0.1 if quick else 0.8, rounds=15)
     return times, beside, worth
@@ -150,9 +151,8 @@ def keeping(result: Result, sizes: tuple[tuple[int, ...], ...]) -> None:
             wanted = f"≤ 1.25 × the floor at {FLOOR_AT}, freed memory kept"
             result.target(f"kept.{cell}.floor", wanted, str(over), over.median <= 1.25)
     table.note = (
-        "Both sides gain: by default glibc gives an array of megabytes back to the system when it is freed, and clears "
-        "and maps the next one page by page. Two calls of mallopt at the start of a process keep it "
-        "(`keep_freed_memory` in measure.py)."
+        "After `gradlab.keep_freed_memory()`. Both sides gain: by default the C library gives an array of more than 32 "
+        "MB back to the system when it is freed, and the next one is cleared and mapped in page by page."
     )
     result.table(table)
 

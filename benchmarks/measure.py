@@ -9,7 +9,6 @@ does not decide.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import platform
@@ -102,20 +101,6 @@ def interleaved(
                 run()
             turns[name].append(_timed(run, calls[name]))
     return Times(turns)
-
-
-def keep_freed_memory() -> bool:
-    """Have the C library keep what is freed, instead of giving it back to the system; whether it does (glibc only).
-
-    By default glibc maps every array of more than some megabytes anew, and each of its pages is cleared and faulted in
-    at the first touch. It holds for all candidates of this process from here on.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return False
-    trim_threshold, mmap_threshold = -1, -3  # their numbers in malloc.h
-    return bool(mallopt(trim_threshold, 1 << 30) and mallopt(mmap_threshold, 1 << 30))
 
 
 def _timed(run: Callable[[], Any], calls: int) -> float:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gradlab.gradients.step import check_step
     from gradlab.gradients.vjp import check_vjp
     from gradlab.lab import check
+    from gradlab.memory import keep_freed_memory
     from gradlab.mistakes import Diagnosis, diagnose
     from gradlab.problem import Problem, ProblemError
     from gradlab.verifier import DocumentReport, verify
@@ -43,6 +44,7 @@ _PUBLIC = {
     "check_vjp": "gradlab.gradients.vjp",
     "Diagnosis": "gradlab.mistakes",
     "diagnose": "gradlab.mistakes",
+    "keep_freed_memory": "gradlab.memory",
 }
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "check_vjp",
     "compare",
     "diagnose",
+    "keep_freed_memory",
     "verify",
 ]
 
