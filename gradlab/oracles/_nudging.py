@@ -2,8 +2,10 @@
 
     T steps   B batch   C coordinates   S sizes of nudge   N networks at once, one for each coordinate and size
 
-A weight is nudged in a stack of copies, (N, …). What belongs to one sample (an input, an initial state, a
-pre-activation) is nudged in all samples at once, because no sample sees another and each has its own losses.
+A weight of many rows is not copied N times: of x @ (W + h e_i e_jᵀ) the first term is one product for all networks, and
+the second adds h x_i in column j. Others are nudged in a stack of copies, (N, …). What belongs to one sample (an input,
+an initial state, a pre-activation) is nudged in all samples at once, because no sample sees another and each has its
+own losses.
 """
 
 from __future__ import annotations
@@ -20,9 +22,53 @@ from gradlab.problem import Inputs
 
 Array = np.ndarray[Any, Any]
 
-# Numbers in one chunk's weights and losses: 128 KiB of floats. Larger arrays fall out of the second-level cache between
-# one step and the next, and are handed back to the system and faulted in again at each.
+# Numbers in one chunk's products and losses: 128 KiB of floats. Larger arrays fall out of the second-level cache
+# between one step and the next, and are handed back to the system and faulted in again at each.
 CHUNK = 1 << 14
+
+# Of fewer rows a stack of copies costs little, and the term more that a nudge adds would weigh among the others.
+MANY_ROWS = 16
+
+
+class _Nudged:
+    """A weight (I, H) of N networks, with one entry nudged in some of them; it stands on the right of a product.
+
+    rows: which networks, (n,). at: the entry nudged in each. step: by how much.
+    """
+
+    __array_ufunc__ = None  # NumPy's product leaves it to __rmatmul__
+    ndim = 3
+
+    def __init__(self, weight: Array, rows: Array, at: tuple[Array, ...], step: Array) -> None:
+        self.weight, self.rows, self.at, self.step = weight.astype(step.dtype), rows, at, step
+        self.dtype = step.dtype
+
+    def __rmatmul__(self, inputs: Array) -> Array:
+        """inputs (…, N, B, I) -> (…, N, B, H)."""
+        i, j = self.at
+        found = inputs.reshape(-1, inputs.shape[-1]).dot(self.weight).reshape(*inputs.shape[:-1], self.weight.shape[1])
+        moved = inputs[..., self.rows, :, i]  # (n, …, B): NumPy puts what two separate arrays choose in front
+        found[..., self.rows, :, j] += self.step.reshape(-1, *[1] * (moved.ndim - 1)) * moved
+        return found
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """np.result_type, and nothing else, takes it for an array."""
+        if function is not np.result_type:
+            return NotImplemented
+        return np.result_type(*(arg.dtype if isinstance(arg, _Nudged) else arg for arg in args))
+
+
+def _apart(shape: tuple[int, ...]) -> bool:
+    """Whether the nudges of a weight are a term apart."""
+    return len(shape) == 2 and shape[0] >= MANY_ROWS
+
+
+def rounds_more(shape: tuple[int, ...]) -> float:
+    """How many times the derived bound a product with a nudged weight may round.
+
+    The bound counts m products and m - 1 sums of m terms; a nudge apart is one product and one sum more.
+    """
+    return 1 + 2 / shape[0] if _apart(shape) else 1.0
 
 
 class _Rows(NamedTuple):
@@ -88,13 +134,13 @@ def _one_sample(shape: tuple[int, ...]) -> tuple[int, ...]:
 def _chunks(
     shapes: Mapping[str, tuple[int, ...]], nudges: Mapping[str, Sequence[Any]], weights: set[str], T: int, B: int
 ) -> Iterator[list[_Rows]]:
-    """All nudges of all arrays, cut where a run would grow too large; a weight that is nudged in one is stacked."""
+    """All nudges of all arrays, cut where a run would grow too large."""
     chunk: list[_Rows] = []
     used, stacked = 0, T * B
     for name, shape in shapes.items():
         coordinates = shape if name in weights else _one_sample(shape)
         C = math.prod(coordinates)
-        own = C if name in weights else 0
+        own = (B * max(shape) if _apart(shape) else C) if name in weights else 0  # of a product, or of the stack
         size, coordinate = np.divmod(np.arange(C * len(nudges[name])), C)
         step, at = np.asarray(nudges[name])[size], np.unravel_index(coordinate, coordinates)
         start = 0
@@ -117,14 +163,20 @@ def _losses(cell: Cell, inputs: Inputs, shapes: Mapping[str, tuple[int, ...]], c
     # Copies only of what is nudged; inputs in the nudges' arithmetic, so that all that comes of them is.
     x = inputs.x.astype(dtype)[:, None]
     state = {name: z.astype(dtype)[None] for name, z in inputs.state._asdict().items()}
-    copied = {name: np.broadcast_to(z, (*z.shape[:-3], N, *z.shape[-2:])) for name, z in (state | {"x": x}).items()}
+    copied: dict[str, Any] = {
+        name: np.broadcast_to(z, (*z.shape[:-3], N, *z.shape[-2:])) for name, z in (state | {"x": x}).items()
+    }
     nudges: dict[str, Array] = {}
     if any(part.name in cell.nudges for part in chunk):
         zero = np.zeros((), dtype)
         nudges = {name: np.broadcast_to(zero, (T, N, B, shapes[name][-1])) for name in cell.nudges if name in shapes}
     for part in chunk:
         if part.name in inputs.params._fields:
-            copied[part.name] = np.repeat(getattr(inputs.params, part.name)[None].astype(dtype), N, axis=0)
+            weight = getattr(inputs.params, part.name)
+            if _apart(weight.shape):
+                copied[part.name] = _Nudged(weight, part.rows, part.at, part.step)
+                continue
+            copied[part.name] = np.repeat(weight[None].astype(dtype), N, axis=0)
             copied[part.name][(part.rows, *part.at)] += part.step
             continue
         of = nudges if part.name in nudges else copied
@@ -151,7 +203,8 @@ def nudged_intermediate(cell: Cell, inputs: Inputs, of: str, weight: str, nudges
     shape = getattr(inputs.params, weight).shape
     coordinates = int(np.prod(shape))
     parts = []
-    rows, most = coordinates * len(nudges), max(1, CHUNK // (max(coordinates, T) * B))
+    own = max(shape) if _apart(shape) else coordinates
+    rows, most = coordinates * len(nudges), max(1, CHUNK // (max(own, T) * B))
     for start in range(0, rows, most):
         size, coordinate = np.divmod(np.arange(start, min(rows, start + most)), coordinates)
         given = _nudged_weight(inputs, weight, np.unravel_index(coordinate, shape), np.asarray(nudges)[size])
@@ -162,9 +215,13 @@ def nudged_intermediate(cell: Cell, inputs: Inputs, of: str, weight: str, nudges
 
 
 def _nudged_weight(inputs: Inputs, name: str, at: tuple[Array, ...], step: Array) -> Inputs:
-    """A stack of copies of one weight, one nudge in each, for N networks at once."""
+    """One nudge of a weight (I, H) in each of N networks."""
     N = len(step)
-    weight = np.repeat(getattr(inputs.params, name)[None].astype(step.dtype), N, axis=0)
-    weight[(np.arange(N), *at)] += step
+    weight: Any = getattr(inputs.params, name)
+    if _apart(weight.shape):
+        weight = _Nudged(weight, np.arange(N), at, step)
+    else:
+        weight = np.repeat(weight[None].astype(step.dtype), N, axis=0)
+        weight[(np.arange(N), *at)] += step
     x = np.broadcast_to(inputs.x.astype(step.dtype)[:, None], (len(inputs.x), N, *inputs.x.shape[1:]))
     return inputs._replace(x=x, y=inputs.y[:, None]).with_array(name, weight)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.cells import Cell
-from gradlab.oracles._nudging import differentiable, nudged_intermediate, nudged_losses
+from gradlab.oracles._nudging import differentiable, nudged_intermediate, nudged_losses, rounds_more
 from gradlab.oracles._reduction import reduced
 from gradlab.oracles._rounding import rounding
 from gradlab.oracles._sensitivity import of_steps, single_steps
@@ -36,17 +36,15 @@ def evidence(cell: Cell, problem: Problem, bits: int = 53) -> Evidence:
     """Derivatives of the loss by every weight, input, state and nudged intermediate, with their error bounds."""
     inputs = problem.astype(np.float64).inputs()
     derived = rounding(cell, problem)
-    noise = {
-        True: derived.losses[..., None],
-        False: derived.values["loss"],
-    }  # a weight's losses are summed over samples
+    # By whether what is nudged belongs to one sample: the losses that a weight moves are summed over all of them.
+    noise = {True: derived.losses[..., None], False: derived.values["loss"]}
     values: dict[str, Array] = {}
     bounds: dict[str, Array] = {}
     shapes = differentiable(cell, inputs)
     steps = {name: STEP / _stretch(problem, name) for name in shapes}
     for name, losses in nudged_losses(cell, inputs, shapes, {n: _nudges(step) for n, step in steps.items()}).items():
         per_sample = name not in inputs.params._fields
-        each = noise[per_sample]
+        each = noise[per_sample] * (1.0 if per_sample else rounds_more(shapes[name]))
         each = each.reshape(len(each), *[1] * (losses.ndim - 1 - each.ndim), *each.shape[1:])
         slope, bound = extrapolated(losses, steps[name], np.broadcast_to(each, losses.shape[1:]))
         values |= reduced(cell, name, slope)
@@ -68,7 +66,7 @@ def _sensitivities(cell: Cell, problem: Problem, inputs: Inputs) -> Iterator[tup
         for quantity in wanted:
             step = STEP / _stretch(problem, quantity.by)
             moved = nudged_intermediate(cell, used, of, quantity.by, _nudges(step))
-            each = noise.values[of].reshape(*moved.shape[1:4], *[1] * (moved.ndim - 4))
+            each = rounds_more(moved.shape[4:]) * noise.values[of].reshape(*moved.shape[1:4], *[1] * (moved.ndim - 4))
             slope, bound = (of_steps(part, len(inputs.x)) for part in extrapolated(moved, step, each))
             yield quantity.name, slope, bound + 4 * noise.derivatives[quantity.name]
 

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradlab.cells import cell
 from gradlab.equations import nudged
+from gradlab.mistakes.probes import drawn
 from gradlab.oracles import _nudging
 from gradlab.oracles._nudging import differentiable, nudged_losses
 from gradlab.oracles._reduction import reduced
@@ -104,3 +106,21 @@ def test_own_later_and_all_of_a_jacobian(lab: Any) -> None:
     assert found["delta_implicit"][:, 0, 0].tolist() == [1110, 1100, 1000, 0]
     assert found["delta_hidden"][:, 0, 0].tolist() == [1111, 1110, 1100, 1000]
     assert list(reduced(lab.rnn, "W_hidden", np.ones((T, 2, 2)))) == ["grad_W_hidden"]
+
+
+@pytest.mark.parametrize("step", [2.0**-6, 1j * 2.0**-60])
+@pytest.mark.parametrize("name", ["rnn", "gru"])
+def test_a_nudge_apart_is_a_nudge_of_a_copy(name: str, step: complex, monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = cell(name)
+    inputs = drawn(tested, {"T": 3, "B": 2, "I": 2, "H": 5, "O": 1}, 1.0, 0).inputs(np.array)
+    shapes = {weight: array.shape for weight, array in inputs.params._asdict().items()}
+    found = []
+    for rows in (1, 100):
+        monkeypatch.setattr(_nudging, "MANY_ROWS", rows)
+        found.append(_nudging.nudged_losses(tested, inputs, shapes, {weight: [step, -step] for weight in shapes}))
+    for weight, losses in found[0].items():
+        assert losses.shape == (2, 3, *shapes[weight])
+        other = found[1][weight]
+        np.testing.assert_allclose(losses.real, other.real, rtol=1e-14)
+        np.testing.assert_allclose(losses.imag, other.imag, rtol=1e-12, atol=1e-16 * abs(step))
+        assert len(np.unique(losses[0, -1])) == losses[0, -1].size  # each coordinate moves the loss in its own way
