@@ -90,7 +90,7 @@ def section(place: Path, name: str, one: dict[str, Any]) -> str:
         lines.insert(1, "|" + " --- |" + " ---: |" * (len(table["columns"]) - 1))
         parts += [f"**{table['title']}**", "\n".join(lines), table["note"]]
     for figure in plots.DRAWN.get(name, lambda data: iter(()))(one["data"]):
-        figure.drawn.savefig(place / "figures" / f"{figure.name}.png", dpi=110)
+        figure.drawn.savefig(place / "figures" / f"{figure.name}.png", dpi=110, bbox_inches="tight")
         parts.append(f"![{figure.says}](figures/{figure.name}.png)")
     return "\n\n".join(part for part in parts if part)
 

@@ -56,7 +56,12 @@ def dots(panels: Mapping[str, Mapping[str, Sequence[float]]], rows: Sequence[str
         else:
             ax.set_xlim(-0.04 * mark, 1.04 * mark)
     handles, names = axes[0][0].get_legend_handles_labels()
-    drawn.legend(handles, names, loc="outside lower center", ncols=min(len(names), 3 if len(panels) == 1 else 6))
+    drawn.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=min(len(names), 3 if len(panels) == 1 else 5 if len(names) < 6 else 4),
+    )
     return drawn
 
 
