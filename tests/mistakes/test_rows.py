@@ -27,7 +27,7 @@ STEP = {1.0: (12, 1), 1e-6: (12, 7)}
 # No size is 2, and none is another but in the square one: factors of ½ and of 1/B are not taken for each other.
 SIZES = {"T": 6, "B": 3, "O": 7, "H": 4, "I": 5}, {**SQUARE, "B": 4}
 
-# What the issue asks for, cell by cell.
+# The classes of mistakes that each cell has to have, cell by cell.
 WANTED = {
     "lstm": (COURSE, "cell-carry-forgotten", "only-the-input-gate-carried", "shown-counted-twice",
              "candidate-slope-twice", "candidate-slope-of-tanh", "shown-slope-at-the-cell-state",
