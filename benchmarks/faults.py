@@ -195,7 +195,8 @@ def stops(result: Result) -> list[str]:
                 longest, most = max(longest, said.seconds), max(most, worked)
                 running, lying = running + len(left), lying + len(stray)
                 problems = defects(said, (0, 1, 2, 3, INTERRUPTED, -number)) + left + stray + broken
-                problems += ["took too long"] * (worked > STOP)
+                # Work counts what children did before that are reaped only now; waiting counts the machine's load.
+                problems += ["took too long"] * (min(worked, said.seconds) > STOP)
                 if problems:
                     wrong.append(f"{command}, {number.name}: {problems}: {said.err[-600:]}")
                     print(wrong[-1], flush=True)

@@ -265,14 +265,15 @@ def draw(
         raise BadInput(f"cannot draw {what!r}: wanted network, unrolled, addition or credit")
     problem = _addition(cell, bits, hidden, 1, seed, weights)
     try:
-        if what == "addition":
-            from gradlab.addition.data import decode
+        with held():  # Matplotlib's callbacks lose an interrupt
+            if what == "addition":
+                from gradlab.addition.data import decode
 
-            a, b = (int(decode(problem.x[:, 0, i])) for i in (0, 1))
-            drawn: Any = figures.addition(a, b, bits=bits, params=problem.params, cell=cell, theme=theme)
-        else:
-            drawn = getattr(figures, what)(problem, theme=theme)
-        path = figures.save(drawn, out or Path(f"{what}.{'gif' if what == 'addition' else 'png'}"))
+                a, b = (int(decode(problem.x[:, 0, i])) for i in (0, 1))
+                drawn: Any = figures.addition(a, b, bits=bits, params=problem.params, cell=cell, theme=theme)
+            else:
+                drawn = getattr(figures, what)(problem, theme=theme)
+            path = figures.save(drawn, out or Path(f"{what}.{'gif' if what == 'addition' else 'png'}"))
     except figures.FigureError as error:
         raise BadInput(str(error)) from None
     print(path)

@@ -17,6 +17,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from gradlab.files import check_writable, write_bytes
+from gradlab.interrupts import checkpoint
 
 WIDTH = 8.0
 """Inches. A README shows a figure about 800 pixels wide: at that width 8 inches are 100 dots per inch."""
@@ -155,5 +156,6 @@ def _write_gif(animation: Animation, path: Path) -> None:
     writer = PillowWriter(fps=1 / animation.seconds)  # type: ignore[arg-type]
     with writer.saving(animation.figure, str(path), README_DPI):
         for i in [*range(animation.count), *[animation.count - 1] * (animation.hold - 1)]:
+            checkpoint()
             animation.draw(i)
             writer.grab_frame()

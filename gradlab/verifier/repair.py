@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.arithmetic.ball import midpoints, precision
+from gradlab.interrupts import checkpoint
 from gradlab.verifier.edits import KINDS, Edit, edits, mending, shape_or_none
 from gradlab.verifier.evaluate import Clock
 from gradlab.verifier.judge import FIRST_BITS, Judge
@@ -61,6 +62,7 @@ def find_repair(judge: Judge, left: Term, right: Term, seconds: float = SECONDS)
     tried: set[tuple[Term, Term]] = {(left, right)}
     for candidates in _rounds(judge, left, right):
         for changes, new_left, new_right in candidates:
+            checkpoint()
             if monotonic() > deadline:
                 return None
             if new_left == new_right or (new_left, new_right) in tried:

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from gradlab.interrupts import checkpoint, held
 from gradlab.verifier.bound import Bound, bound_to
 from gradlab.verifier.definitions import define
 from gradlab.verifier.document import Document, Problem, Source, Span, read, read_text
@@ -88,8 +89,9 @@ def verify_paths(paths: Iterable[str | Path], repairs: bool | None = None, secon
     """
     found = Verification([])
     try:
-        for file in [file for path in paths for file in files(path)]:
-            found.reports.append(verify(file, repairs=repairs, seconds=seconds))
+        with held():
+            for file in [file for path in paths for file in files(path)]:
+                found.reports.append(verify(file, repairs=repairs, seconds=seconds))
     except KeyboardInterrupt:
         found.interrupted = True
     return found
@@ -111,6 +113,7 @@ def resolve(document: Document, seconds: float = inf) -> Derivation:
     links = [_problem(problem) for problem in (*document.problems, *problems)]
     mentions = 0
     for number, span in enumerate(document.spans):
+        checkpoint()
         if monotonic() > deadline:
             message = (
                 f"not read: the time was used up, {len(document.spans) - number} spans of mathematics before the end"
@@ -259,6 +262,7 @@ def _expected(span: Span, links: list[Link], scope: Scope) -> list[Link]:
 
 
 def _judged(link: Link, derivation: Derivation, bound: Bound, repairs: bool | None) -> Finding:
+    checkpoint()
     finding = link.finding
     if (finding.verdict and finding.verdict != "shape") or finding.kind in ("goal", "unchecked"):
         return finding
