@@ -7,7 +7,7 @@ for.
 
 from typing import TYPE_CHECKING, Any
 
-from gradlab.arithmetic.rounded import Rounded, bounds, rounded, rounding, values
+from gradlab.arithmetic.scalar_rounded import Rounded, bounds, rounded, rounding, values
 from gradlab.arithmetic.scalar import Scalar, Undecidable
 from gradlab.arithmetic.tape import Variable, gradient, jacobian, pullback, variables
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.rounded import INFLATE, format_in_force
+from gradlab.arithmetic.scalar_rounded import INFLATE, format_in_force
 from gradlab.arithmetic.slopes import LOG_LARGEST
 from gradlab.arithmetic.traced import Operation
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import midpoints, overlaps, relative_radius, within
+from gradlab.arithmetic.balls import midpoints, overlaps, radii, within
 
 Array = np.ndarray[Any, Any]
 
@@ -191,12 +191,11 @@ def judge(value: Array, bound: Array, oracle: Array, oracle_bound: Array) -> Jud
 def judge_balls(value: Array, oracle: Array) -> Judged:
     """Enclosures against enclosures: disjoint is proven wrong; overlapping and narrow agrees to that many digits."""
     met = overlaps(value, oracle)
-    width, other_width = relative_radius(value), relative_radius(oracle)
-    agree = met & (np.maximum(width, other_width) <= BALL_RESOLUTION)
     middle, other = midpoints(value), midpoints(oracle)
-    scale = np.maximum(np.abs(middle), np.abs(other))
     with np.errstate(invalid="ignore"):
-        allowed = width * np.abs(middle) + other_width * np.abs(other)
+        allowed = radii(value) + radii(oracle)
+    agree = met & within(value, BALL_RESOLUTION) & within(oracle, BALL_RESOLUTION)
+    scale = np.maximum(np.abs(middle), np.abs(other))
     return Judged(agree, ~met, np.abs(middle - other), allowed, scale)
 
 

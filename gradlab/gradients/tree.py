@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.gradients.called import GradientCheckError
+from gradlab.tape.recorded import Recorded, holds_recorded, stacked
 
 Array = np.ndarray[Any, Any]
 
@@ -205,7 +206,7 @@ def _parts(given: Any, path: str) -> list[tuple[str, Any]] | None:
 
 def _leaf(parameter: Array, leaf: Any, path: str, origin: str) -> Any:
     try:
-        array = np.asarray(leaf)
+        array = leaf if isinstance(leaf, Recorded) else _array(leaf)
     except ValueError:
         raise GradientCheckError(f"{origin} returned no array of one shape for {path}") from None
     if array.shape != parameter.shape:
@@ -213,6 +214,15 @@ def _leaf(parameter: Array, leaf: Any, path: str, origin: str) -> Any:
     if array.dtype.kind not in "fiubO":
         raise GradientCheckError(f"{origin} returned {_kind(leaf)} for {path}, wanted an array of floats")
     return array
+
+
+def _array(leaf: Any) -> Any:
+    if not holds_recorded(leaf):
+        return np.asarray(leaf)
+    first = leaf
+    while not isinstance(first, Recorded):
+        first = next(part for part in first if holds_recorded(part))
+    return stacked(first.program, leaf)
 
 
 def _layout(wanted: Tree, start: str) -> str:

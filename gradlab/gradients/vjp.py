@@ -55,13 +55,13 @@ def check_vjp(
     output = call(f, seconds, f, taken.rebuilt(), name="f")
     upstream = list(worth_asking(output, cotangents, np.random.default_rng(seed)))
 
-    def outputs(functions: Functions, given: Any) -> list[Any]:
+    def outputs(functions: Functions, given: Any, weights: Any) -> list[Any]:
         found = functions["f"](given)
-        return [paired(u, found) for _, u in upstream]
+        return [paired(u, found) for u in weights]
 
-    def gradients(functions: Functions, given: Any) -> list[Any]:
+    def gradients(functions: Functions, given: Any, weights: Any) -> list[Any]:
         # Copies: what one call does to its arguments must not reach the next.
-        return [functions["vjp"](_copied(given), _copied(u)) for _, u in upstream]
+        return [functions["vjp"](_copied(given), u) for u in weights]
 
     subject = Subject(
         params=taken,
@@ -72,6 +72,7 @@ def check_vjp(
         seconds=seconds,
         count=len(upstream),
         names=tuple(name for name, _ in upstream),
+        upstream=[u for _, u in upstream],
     )
     selected(taken, subject.subset)
     report = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed)

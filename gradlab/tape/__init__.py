@@ -1,0 +1,32 @@
+"""Programs of array operations: recorded once from NumPy code, replayed in any arithmetic, differentiated by sweeps.
+
+program     what was calculated: blocks of operations on whole arrays, their operands, and the line that asked for each
+recorded    arrays that record, for NumPy code that knows of no tape
+ufuncs      NumPy's elementwise functions in terms of a program's operations; functions: all its others
+derivatives the partial derivatives of every operation, each written once
+replay      a program in another arithmetic, with its comparisons asked again
+adjoints    reverse sweeps: the derivatives of outputs by every node
+paths       what rounding may do to a derivative multiplied out in any order
+
+NumPy is all it knows.
+"""
+
+from gradlab.tape.adjoints import Adjoints
+from gradlab.tape.program import Block, Frame, Guard, Program, Site
+from gradlab.tape.recorded import NotRecorded, Recorded, nodes
+from gradlab.tape.replay import Run, Tie, replay
+
+__all__ = [
+    "Adjoints",
+    "Block",
+    "Frame",
+    "Guard",
+    "NotRecorded",
+    "Program",
+    "Recorded",
+    "Run",
+    "Site",
+    "Tie",
+    "nodes",
+    "replay",
+]
