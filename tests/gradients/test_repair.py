@@ -251,3 +251,25 @@ def test_a_layer_is_diagnosed_too() -> None:
 
     found = check_vjp(f, vjp, {"x": X, "w": W["a"]}, diagnosis=60).diagnosis
     assert found is not None and found.kind is Kind.SLOPE, found
+
+
+def test_a_gradient_in_a_module_that_an_adapter_calls_is_repaired(tmp_path: Path, monkeypatch) -> None:
+    text = "import numpy as np\n\n\ndef loss(w):\n    return np.sum(np.tanh(w) ** 2)\n\n\n"
+    text += "def backward(w):\n    h = np.tanh(w)\n    return 2 * h * (1 - h)\n"
+    (tmp_path / "theirs.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)
+
+    theirs = importlib.import_module("theirs")
+    monkeypatch.delitem(sys.modules, "theirs")
+
+    def their_loss(w):
+        return theirs.loss(w)
+
+    def their_gradient(w):
+        return theirs.backward(w)
+
+    found = check_gradient(their_loss, their_gradient, np.array([0.5, -0.25, 0.75]), diagnosis=60).diagnosis
+    assert found is not None and found.kind is Kind.SLOPE, found
+    (repair,) = found.repairs
+    assert repair.file == "theirs.py" and "1 - h ** 2" in repair.after
