@@ -226,9 +226,16 @@ def _source(code: CodeType) -> Source | None:
 
 @lru_cache(maxsize=8)
 def _codes(text: str, file: str) -> frozenset[CodeType]:
-    """The code of every function in a file."""
+    """The code of every function in a file, compiled as a module, and statement by statement as a notebook's cell is.
+
+    The two differ: how a module's function is called depends on whether it is imported beside the caller.
+    """
     try:
-        return frozenset(_inner(compile(text, file, "exec", dont_inherit=True)))
+        whole = ast.parse(text)
+        alone = [ast.Module([statement], []) for statement in whole.body]
+        return frozenset(
+            code for module in (whole, *alone) for code in _inner(compile(module, file, "exec", dont_inherit=True))
+        )
     except (SyntaxError, ValueError):
         return frozenset()
 
