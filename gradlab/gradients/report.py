@@ -82,7 +82,7 @@ class LeafReport:
         }
 
 
-@dataclass(eq=False, frozen=True)
+@dataclass(eq=False, frozen=True, repr=False)
 class GradientReport:
     """The verdict on a gradient, leaf by leaf and oracle by oracle.
 
@@ -252,6 +252,8 @@ class GradientReport:
         from gradlab.gradients import render
 
         return render.text(self)
+
+    __repr__ = __str__  # this is what a shell shows of a result that is not assigned
 
     def _repr_html_(self) -> str:
         from gradlab.gradients import render
