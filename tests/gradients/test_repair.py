@@ -8,6 +8,7 @@ import importlib.util
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ from gradlab.gradients import (
     check_vjp,
 )
 from gradlab.gradients.repair import Kind
+from gradlab.gradients.repair.rules import changes
 from gradlab.gradients.repair.search import Search
+from gradlab.gradients.repair.sites import edit, places, sites
 
 W = {"a": np.array([[0.5, -0.25], [0.125, 1.0], [0.75, -0.5]]), "b": np.array([[0.25, -0.5], [1.0, 0.375]])}
 X = np.array([[1.0, -0.5, 0.25], [0.5, 2.0, -1.0]])
@@ -273,3 +276,53 @@ def test_a_gradient_in_a_module_that_an_adapter_calls_is_repaired(tmp_path: Path
     assert found is not None and found.kind is Kind.SLOPE, found
     (repair,) = found.repairs
     assert repair.file == "theirs.py" and "1 - h ** 2" in repair.after
+
+
+def in_buffers(w):
+    shape = (2, 3)
+    parts = [
+        np.zeros((2, 3)),
+        np.zeros(shape),
+        np.zeros(w["a"].shape[::-1]),
+        np.zeros(tuple(shape)),
+        np.zeros(shape[:1] + shape[1:]),
+    ]
+    parts[0][:] = 2 * right(w)["a"].T
+    return {**right(w), "a": sum(parts).T}
+
+
+def searched(grad: Any) -> Search:
+    report = check_gradient(loss, grad, W)
+    search = Search(report.subject, report.found, report.evidence.truth, ["params['a']"])
+    search.sources = search._sources()
+    return search
+
+
+def test_no_edit_does_arithmetic_on_a_shape() -> None:
+    (source,) = [one for one in searched(in_buffers).sources if one.code is in_buffers.__code__]
+    edits = [(site, text) for place in places(source) for site, _, text in changes(place)]
+    assert not [text for site, text in edits if site.sequence and ("*" in text or "/" in text)]
+    assert any("np.zeros((2, 3))) * 2" in text for _, text in edits), "of buffers it is still done"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on memory are set on Linux")
+@pytest.mark.parametrize(("bytes_", "runs"), [(1 << 28, True), (1 << 32, False)])
+def test_an_edit_that_takes_gigabytes_more_does_not_run(bytes_: int, runs: bool) -> None:
+    search = searched(in_buffers)
+    (source,) = [one for one in search.sources if one.code is in_buffers.__code__]
+    site = next(site for place in places(source) for site in sites(place) if site.text == "right(w)['a']")
+    greedy = edit(site, Kind.STALE, f"(right(w)['a'] + np.zeros({bytes_}, np.int8)[0])")
+    assert (search._edited(greedy) is not None) is runs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on memory are set on Linux")
+def test_a_gradient_that_takes_gigabytes_itself_is_still_edited() -> None:
+    def greedy(p):
+        return {**right(p), "a": (1 + np.zeros(1 << 32, np.int8)[0]) * right(p)["a"] * 2}
+
+    search = searched(greedy)
+    assert search.most >= 1 << 32
+    (place,) = places(next(one for one in search.sources if one.code is greedy.__code__))
+    halved = edit(next(site for site in sites(place) if site.text == "2"), Kind.FACTOR, "1")
+    leaves = search._edited(halved)
+    assert leaves is not None and np.array_equal(leaves["params['a']"][0], right(W)["a"])

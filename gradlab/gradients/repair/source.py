@@ -25,6 +25,7 @@ class Source:
     """One function: its code, its tree, and what could be read in it.
 
     shapes: of every array that can be read there, by the text that reads it. integers: variables that hold one.
+    sequences: the texts of tuples and lists, shapes among them.
     lengths: the sizes of all axes. shared: the loss runs through it too. unit: arrays that lay within (-1, 1),
     positive: above 0, whenever they were seen.
     """
@@ -33,6 +34,7 @@ class Source:
         self.code, self.tree = code, tree
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.integers: set[str] = set()
+        self.sequences: set[str] = set()
         self.unit: set[str] = set()
         self.positive: set[str] = set()
         self._met: dict[int, str] = {}
@@ -94,6 +96,8 @@ class Source:
     def _see(self, text: str, value: Any, depth: int = 2) -> None:
         if isinstance(value, (bool, np.bool_, str)) or value is None:
             return
+        if isinstance(value, (tuple, list)):
+            self.sequences.add(text)
         plain = isinstance(value, (int, float, np.generic, np.ndarray))
         if not plain and self._met.setdefault(id(value), text) != text:
             return  # the same container under another name
