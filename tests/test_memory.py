@@ -29,7 +29,7 @@ print(kept, found)
 def faults(keep: bool) -> tuple[bool, int]:
     """Whether it was kept, and the pages faulted in by an array of 64 MB after three that were freed."""
     done = subprocess.run(
-        [sys.executable, "-c", FAULTS.format(keep=keep)], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", FAULTS.format(keep=keep)], capture_output=True, text=True, check=True, timeout=600
     )
     kept, found = done.stdout.split()
     return kept == "True", int(found)

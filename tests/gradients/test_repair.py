@@ -97,7 +97,7 @@ def scaled(by):
     ids=["sign", "factor", "root", "transpose", "penalty", "clip"],
 )
 def test_what_one_operation_explains_is_named(grad, kind: Kind, said: str) -> None:
-    report = check_gradient(loss, grad, W, diagnosis=60)
+    report = check_gradient(loss, grad, W, diagnosis=600)
     assert report.verdict is Verdict.DISAGREE
     found = report.diagnosis
     assert found is not None and found.kind is kind and said in found.relation, found
@@ -116,7 +116,7 @@ def test_what_one_operation_explains_is_named(grad, kind: Kind, said: str) -> No
     ids=["function", "method", "closure", "partial", "lambda"],
 )
 def test_the_line_and_its_repair_are_shown(grad, kind: Kind, before: str, after: str) -> None:
-    found = check_gradient(loss, grad, W, diagnosis=60).diagnosis
+    found = check_gradient(loss, grad, W, diagnosis=600).diagnosis
     assert found is not None and found.kind is kind, found
     (repair,) = found.repairs
     assert repair.file == "test_repair.py" and before in repair.before and after in repair.after
@@ -128,7 +128,7 @@ def test_nothing_of_the_users_is_touched() -> None:
     SEEN.clear()
     code, module, layer = transpose_missing.__code__, dict(vars(sys.modules[__name__])), Layer()
     given = copy.deepcopy(W)
-    report = check_gradient(loss, transpose_missing, given, diagnosis=60)
+    report = check_gradient(loss, transpose_missing, given, diagnosis=600)
     calls = len(SEEN)
     assert report.diagnosis is not None and report.diagnosis.tried > 50
     assert len(SEEN) <= calls + 12, "the edits ran in the user's own module"
@@ -138,7 +138,7 @@ def test_nothing_of_the_users_is_touched() -> None:
 
 
 def test_two_mistakes_at_once_are_not_named() -> None:
-    report = check_gradient(loss, two_mistakes, W, diagnosis=60)
+    report = check_gradient(loss, two_mistakes, W, diagnosis=600)
     found = report.diagnosis
     assert found is not None and found.kind is None and found.complete and not found.repairs
     assert "none makes it right" in str(report) and report.to_json()["diagnosis"]["class"] is None
@@ -152,7 +152,7 @@ def test_what_two_classes_mend_is_not_named() -> None:
         one = np.ones_like(w)
         return w - one * w  # drop a factor, or turn a sign and drop another: one of them is right by accident
 
-    found = check_gradient(square, grad, np.array([0.5, -0.25]), diagnosis=60).diagnosis
+    found = check_gradient(square, grad, np.array([0.5, -0.25]), diagnosis=600).diagnosis
     assert found is not None
     assert found.kind is None or len({repair.kind for repair in found.repairs}) == 1
 
@@ -163,7 +163,7 @@ def test_out_of_time_nothing_is_named() -> None:
 
 
 def test_a_stopped_search_says_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = check_gradient(loss, transpose_missing, W, diagnosis=60)
+    report = check_gradient(loss, transpose_missing, W, diagnosis=600)
     gives = Search._gives
     ran = []
 
@@ -182,10 +182,10 @@ def test_a_stopped_search_says_what_it_has(monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_source_only_relations_are_named() -> None:
     space = {"np": np, "X": X, "right": right}
     exec("def grad(p):\n    return {**right(p), 'a': right(p)['a'] * (p['a'] + 2)}", space)
-    found = check_gradient(loss, space["grad"], W, diagnosis=60).diagnosis
+    found = check_gradient(loss, space["grad"], W, diagnosis=600).diagnosis
     assert found is not None and found.kind is None
     exec("def grad(p):\n    return {name: -leaf for name, leaf in right(p).items()}", space)
-    named = check_gradient(loss, space["grad"], W, diagnosis=60).diagnosis
+    named = check_gradient(loss, space["grad"], W, diagnosis=600).diagnosis
     assert named is not None and named.kind is Kind.SIGN
 
 
@@ -198,7 +198,7 @@ def test_a_file_that_was_edited_since_is_not_repaired(tmp_path: Path) -> None:
     mine = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(mine)
     path.write_text(text.replace("3 * w", "3 * w * w * 2"))
-    found = check_gradient(mine.loss, mine.grad, np.array([0.5, 0.75]), diagnosis=60).diagnosis
+    found = check_gradient(mine.loss, mine.grad, np.array([0.5, 0.75]), diagnosis=600).diagnosis
     assert found is not None and found.kind is None and not found.tried
     assert "source is not at hand" in found.refused
 
@@ -252,7 +252,7 @@ def test_a_layer_is_diagnosed_too() -> None:
         d = upstream * (1 - y)
         return {"x": d @ x["w"].T, "w": x["x"].T @ d}
 
-    found = check_vjp(f, vjp, {"x": X, "w": W["a"]}, diagnosis=60).diagnosis
+    found = check_vjp(f, vjp, {"x": X, "w": W["a"]}, diagnosis=600).diagnosis
     assert found is not None and found.kind is Kind.SLOPE, found
 
 
@@ -272,7 +272,7 @@ def test_a_gradient_in_a_module_that_an_adapter_calls_is_repaired(tmp_path: Path
     def their_gradient(w):
         return theirs.backward(w)
 
-    found = check_gradient(their_loss, their_gradient, np.array([0.5, -0.25, 0.75]), diagnosis=60).diagnosis
+    found = check_gradient(their_loss, their_gradient, np.array([0.5, -0.25, 0.75]), diagnosis=600).diagnosis
     assert found is not None and found.kind is Kind.SLOPE, found
     (repair,) = found.repairs
     assert repair.file == "theirs.py" and "1 - h ** 2" in repair.after
