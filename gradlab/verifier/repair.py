@@ -54,11 +54,11 @@ class Floats:
         return self._known[key]
 
 
-def find_repair(judge: Judge, left: Term, right: Term, seconds: float | None = None) -> Repair | None:
+def find_repair(judge: Judge, left: Term, right: Term, seconds: float = SECONDS) -> Repair | None:
     """The smallest change found that makes left = right true, on the right side sooner than on the left; or None."""
     with precision(FIRST_BITS):
         sieve = _Sieve(judge, left, right)
-    deadline = monotonic() + (SECONDS if seconds is None else seconds)
+    deadline = monotonic() + seconds
     tried: set[tuple[Term, Term]] = {(left, right)}
     for candidates in _rounds(judge, left, right):
         for changes, new_left, new_right in candidates:
