@@ -15,6 +15,7 @@ from gradlab.checker.check import _compare
 from gradlab.checker.report import CellReport, Comparison
 from gradlab.checker.verdict import Verdict
 from gradlab.checker.watch import SubmissionError
+from gradlab.faults import Fault, shielded
 from gradlab.grading.exercise import lesson_of
 from gradlab.grading.grade import grade_lesson
 from gradlab.grading.isolated import IsolatedSubmission
@@ -94,7 +95,9 @@ def _submission(path: Path, tested: Cell, limits: Limits, diagnosis: bool) -> Ro
             row = replace(row, steps=first.steps, of=first.of, note=first.note)
         if not diagnosis:
             return row
-        names = _diagnosis(submission, wrong.problem)
+        names = shielded("diagnosis", lambda: _diagnosis(submission, wrong.problem))
+        if isinstance(names, Fault):
+            return replace(row, note="; ".join(filter(None, (row.note, names.said))))
         try:
             if not names:
                 submission.floats(wrong.problem)  # an unknown mistake, or has its process ended meanwhile?

@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from gradlab.cells import Cell, cell
 from gradlab.checker.check import Progress, _check, _compare
 from gradlab.checker.report import CellReport, Report
 from gradlab.checker.verdict import Verdict
+from gradlab.faults import shielded
 from gradlab.grading.isolated import IsolatedSubmission
 from gradlab.grading.limits import Limits
 from gradlab.interrupts import held
@@ -58,7 +60,8 @@ def check_file(
                 _check_fresh(submission, found)
             if found.counterexample is not None:
                 problem = found.counterexample.problem
-                found.diagnosis = diagnose(submission.cell, submission.code, also=problem, hint=hint)
+                search = partial(diagnose, submission.cell, submission.code, also=problem, hint=hint)
+                found.diagnosis = shielded("diagnosis", search, "__str__", "to_json")
     except KeyboardInterrupt:
         if not report.cells:
             raise

@@ -9,7 +9,7 @@ from gradlab.cells import CELLS, cell
 from gradlab.checker.verdict import Verdict
 from gradlab.checker.watch import SubmissionError
 from gradlab.equations import equations
-from gradlab.grading import Limits, grade_lesson, write_lesson
+from gradlab.grading import grade_lesson, write_lesson
 from gradlab.grading.lesson import Status
 
 Submit = Callable[[str], Path]
@@ -168,5 +168,5 @@ def test_a_hostile_lesson_scores_nothing(submit: Submit) -> None:
         "\nattempt.BLANK = ''"
         "\nattempt._Record.result = lambda self, name, failed: ('', np.zeros_like(self.given[name]))\n"
     )
-    report = grade_lesson(submit(text), limits=Limits(seconds=2))
+    report = grade_lesson(submit(text))
     assert report.right == 0
