@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import inf, isnan, nextafter
-from typing import Any
+from math import inf, isnan, nan, nextafter
+from typing import Any, NamedTuple
 
 import numpy as np
 from flint import arb, arb_mat, ctx
@@ -61,6 +61,8 @@ class BallArithmetic:
 
     Args:
         inexact: the relative width to which constants are known that were rounded before they came here; 0: exactly.
+
+    tied: some slope was a choice, and is enclosed by all that it may be.
     """
 
     channels = 1
@@ -68,6 +70,7 @@ class BallArithmetic:
 
     def __init__(self, inexact: float = 0.0) -> None:
         self.inexact = inexact
+        self.tied = False
         self._matrices: dict[Any, arb_mat] = {}
 
     def exact(self, numbers: Array, dtype: Any = np.float64) -> Array:
@@ -109,11 +112,15 @@ class BallArithmetic:
 
     def at_least(self, a: Any, b: Any) -> Array:
         """The slope of max(a, b) by a: 1, 0, or at a tie what lies between."""
-        return elementwise(lambda x, y: arb(1) if x > y else ZERO if x < y else BETWEEN_0_AND_1, a, b)
+        return elementwise(lambda x, y: arb(1) if x > y else ZERO if x < y else self._tie(BETWEEN_0_AND_1), a, b)
 
     def sign(self, x: Any) -> Array:
         """The slope of |x|: 1, -1, or at 0 what lies between."""
-        return elementwise(lambda y: arb(1) if y > 0 else arb(-1) if y < 0 else BETWEEN_SIGNS, x)
+        return elementwise(lambda y: arb(1) if y > 0 else arb(-1) if y < 0 else self._tie(BETWEEN_SIGNS), x)
+
+    def _tie(self, slopes: arb) -> arb:
+        self.tied = True
+        return slopes
 
     def total(self, terms: Array, axes: tuple[int, ...]) -> Array:
         """The sum over some of the axes, which stay, of length 1."""
@@ -238,6 +245,43 @@ COMPARISONS: dict[str, tuple[Callable[[Any, Any], bool], Callable[[Any, Any], bo
 }
 
 
+class Compared(NamedTuple):
+    """Two arrays of balls side by side, entry by entry.
+
+    overlap: they have a point in common. narrow: both have a relative radius of at most what was asked for. zero: both
+    hold 0. bounded: both are finite. middle, other: their midpoints. radius, other_radius: their radii, rounded up.
+    """
+
+    overlap: Array
+    narrow: Array
+    zero: Array
+    bounded: Array
+    middle: Array
+    other: Array
+    radius: Array
+    other_radius: Array
+
+
+def compared(one: Array, other: Array, most: float) -> Compared:
+    """Compare balls with balls, in one pass; `most`: the relative radius of what is narrow."""
+    bits = 1 - math.log2(most)
+
+    def pair(x: arb, y: arb) -> tuple[Any, ...]:
+        if x.is_nan() or y.is_nan():
+            return True, False, True, False, nan, nan, inf, inf
+        zero = x.contains(0) and y.contains(0)
+        narrow = (x.rel_accuracy_bits() >= bits or within(x, most)) and (y.rel_accuracy_bits() >= bits or within(y, most))
+        bounded = x.is_finite() and y.is_finite()
+        middles = float(x.mid()), float(y.mid())
+        return x.overlaps(y), narrow, zero, bounded, *middles, _float_radius(x), _float_radius(y)
+
+    x, y = (np.asarray(array, dtype=object) for array in (one, other))
+    rows = [pair(a, b) for a, b in zip(x.reshape(-1).tolist(), y.reshape(-1).tolist(), strict=True)]
+    columns = zip(*rows, strict=True) if rows else [[]] * len(Compared._fields)
+    kinds = [bool] * 4 + [float] * 4
+    return Compared(*(np.array(c, kind).reshape(x.shape) for c, kind in zip(columns, kinds, strict=True)))
+
+
 # The readers below take arrays of balls; exact numbers may stand among them.
 
 
@@ -324,8 +368,10 @@ def reaches(array: Any) -> Array:
 
 def _float_radius(x: Any) -> float:
     x = _arb(x)
-    radius = inf if x.is_nan() else float(x.rad())
-    return nextafter(radius, inf) if radius else radius if x.is_exact() else nextafter(0.0, inf)
+    if x.is_exact():
+        return 0.0
+    # Converting rounds to the nearest float: a unit more is above it.
+    return inf if x.is_nan() else float(x.rad()) * (1 + 2.0**-52) or nextafter(0.0, inf)
 
 
 def _radius(x: arb) -> arb:

@@ -83,6 +83,11 @@ class Rebind:
             self._remember(value, made)
         return made
 
+    @property
+    def made(self) -> list[Any]:
+        """All copies so far."""
+        return list(self._made.values())
+
     def _remember(self, value: Any, made: Any) -> Any:
         self._made[id(value)] = made
         self._kept.append(value)

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.balls import BallArithmetic, finite, gaps, holds_zero, midpoints, precision, reaches
-from gradlab.checker.verdict import RESOLUTION, Judged, judge_balls
+from gradlab.arithmetic.balls import BallArithmetic, Compared, compared, finite, gaps, midpoints, precision
+from gradlab.checker.verdict import BALL_RESOLUTION, RESOLUTION, Judged, judge_balls, judge_compared
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.recording import Recorded, Refused
 from gradlab.tape import Adjoints, replay
@@ -40,30 +40,36 @@ class OutOfTime(Exception):
 
 @dataclass
 class Enclosures:
-    """found and true: by path, (K, …) of balls, true with the conventions; unclipped: the derivatives without them."""
+    """found and true: by path, (K, …) of balls, true with the conventions; unclipped: the derivatives without them.
+
+    tied: some slope is a choice, enclosed by all that it may be.
+    """
 
     bits: int
     outputs: Array
     found: dict[str, Array]
     true: dict[str, Array]
     unclipped: dict[str, Array]
+    tied: bool = False
 
 
 @dataclass
 class Certificate:
-    """What is proven: judged by path; the enclosures it rests on; which entries are zero, which underflow.
+    """What is proven: judged by path; the enclosures it rests on, found and true side by side; which entries are zero.
 
     gap: the largest distance, relative to its entry, between enclosures that lie apart by less than half an ulp.
-    undecided: why, where some entry is.
+    undecided: why, where some entry is. inexact: how many arrays or numbers had been rounded before the code had them.
+    kinks: by path, the leaf's shape: entries that agree with one of several slopes at a tie.
     """
 
     enclosures: Enclosures
+    seen: dict[str, Compared]
     judged: dict[str, Judged]
     zero: dict[str, Array]
     gap: float = 0.0
     undecided: str = ""
     inexact: int = 0
-    excused: dict[str, Array] = field(default_factory=dict)
+    kinks: dict[str, Array] = field(default_factory=dict)
 
 
 class Prover:
@@ -77,14 +83,18 @@ class Prover:
         self.recorded, self.conventions, self.dtype = recorded, conventions, np.dtype(dtype)
         self.deadline = deadline
 
-    def prove(self) -> Certificate:
+    def prove(self, least: int = 0) -> Certificate:
         """Refine until every entry is decided, or time is up.
+
+        Args:
+            least: the bits to begin with; of more, what suffices elsewhere.
 
         Raises:
             Refused: a comparison that steered the run is a tie, or something has no enclosure; or there was no time.
         """
         certificate: Certificate | None = None
-        for bits in PRECISIONS:
+        previous: Certificate | None = None
+        for bits in (one for one in PRECISIONS if one >= least):
             start = time.perf_counter()
             try:
                 certificate = self._judged(self.enclosed(bits))
@@ -93,6 +103,9 @@ class Prover:
                     raise Refused("there was no time for it (seconds=…)") from None
                 certificate.undecided = "there was no time for more digits (seconds=…)"
                 break
+            if certificate.enclosures.tied:
+                self._at_kinks(certificate, previous)
+            previous = certificate
             if not any(one.undecided.any() for one in certificate.judged.values()):
                 break
             if time.perf_counter() + 2 * (time.perf_counter() - start) > self.deadline:
@@ -122,7 +135,7 @@ class Prover:
                 _decided(ties(run, recorded.program.guards))
             found = {path: run.stored(index)[0] for path, index in recorded.gradients.items()}
             true = self.conventions.enclosed(wanted, inexact)
-            return Enclosures(bits, run.stored(recorded.outputs)[0], found, true, wanted)
+            return Enclosures(bits, run.stored(recorded.outputs)[0], found, true, wanted, arithmetic.tied)
 
     def _tick(self) -> None:
         if time.perf_counter() > self.deadline:
@@ -130,31 +143,44 @@ class Prover:
 
     def _judged(self, enclosures: Enclosures) -> Certificate:
         true, found = enclosures.true, enclosures.found
-        largest = max((float(np.max(reaches(leaf), initial=0.0)) for leaf in true.values()), default=0.0)
-        judged, zeros, gap = {}, {}, 0.0
-        for path, wanted in true.items():
-            value = found[path]
-            one = judge_balls(value, wanted)
-            bounded = finite(value) & finite(wanted)
-            one.disagree &= bounded
-            zeros[path] = _zero(value, wanted, largest, enclosures.bits)
-            one.agree |= zeros[path]
-            one.scale = np.where(zeros[path], 0.0, one.scale)
-            gap = max(gap, self._half_ulp(one, value, wanted))
-            self._underflow(one, zeros[path])
-            judged[path] = one
-        return Certificate(enclosures, judged, zeros, gap)
+        with precision(enclosures.bits):
+            seen = {path: compared(found[path], true[path], BALL_RESOLUTION) for path in true}
+        reach = [float(np.max(np.abs(one.other) + one.other_radius, initial=0.0)) for one in seen.values()]
+        largest = max((size for size in reach if np.isfinite(size)), default=0.0)
+        certificate = Certificate(enclosures, seen, {}, {})
+        for path, pair in seen.items():
+            one = judge_compared(pair)
+            one.disagree &= pair.bounded
+            zero = _zero(pair, largest)
+            one.agree |= zero
+            one.scale = np.where(zero, 0.0, one.scale)
+            certificate.gap = max(certificate.gap, self._half_ulp(one, found[path], true[path], pair.other))
+            self._underflow(one, zero)
+            certificate.judged[path], certificate.zero[path] = one, zero
+        return certificate
 
-    def _half_ulp(self, one: Judged, value: Array, wanted: Array) -> float:
+    def _at_kinks(self, certificate: Certificate, previous: Certificate | None) -> None:
+        """Enclosures that more digits do not narrow, because a slope is a choice: what lies in them agrees."""
+        if previous is None:
+            return
+        for path, one in certificate.judged.items():
+            now, before = (seen[path].radius + seen[path].other_radius for seen in (certificate.seen, previous.seen))
+            chosen = one.undecided & np.isfinite(now) & (now > 0.5 * before)
+            one.agree |= chosen
+            if chosen.any():
+                certificate.kinks[path] = chosen.any(axis=0)
+
+    def _half_ulp(self, one: Judged, value: Array, wanted: Array, middle: Array) -> float:
         """Enclosures that lie apart by less than half an ulp of the value agree; the largest such part of a value."""
         if not one.disagree.any():
             return 0.0
         apart = np.where(one.disagree, gaps(value, wanted), 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            ulp = np.spacing(np.abs(midpoints(wanted)).astype(self.dtype)).astype(float)
+            ulp = np.spacing(np.abs(middle).astype(self.dtype)).astype(float)
         close = one.disagree & (apart <= ulp / 2)
         one.disagree &= ~close
         one.agree |= close
+        one.allowed = np.where(close, np.maximum(one.allowed, one.distance), one.allowed)
         with np.errstate(invalid="ignore", divide="ignore"):
             return float(np.max(np.where(close, one.distance / one.scale, 0.0), initial=0.0))
 
@@ -189,7 +215,6 @@ class Prover:
             one.disagree &= ~excused
             one.allowed = np.where(excused, np.maximum(one.distance, np.spacing(one.scale)), one.allowed)
             unclear[path] = one.disagree & wide
-            certificate.excused[path] = excused
         if any(leaf.any() for leaf in unclear.values()):
             self._draw(certificate, unclear)
 
@@ -228,13 +253,10 @@ def _decided(open_: list[Tie]) -> None:
         raise Refused(f"{tie.where}: a comparison is a tie at this point")
 
 
-def _zero(value: Array, wanted: Array, largest: float, bits: int) -> Array:
+def _zero(pair: Compared, largest: float) -> Array:
     """Where both enclosures hold 0 and reach no further than can show."""
-    both = holds_zero(value) & holds_zero(wanted)
-    if not both.any():
-        return both
-    reach = np.maximum(reaches(value), reaches(wanted))
-    return both & (reach <= ZERO * largest)
+    reach = np.maximum(np.abs(pair.middle) + pair.radius, np.abs(pair.other) + pair.other_radius)
+    return pair.zero & (reach <= ZERO * largest)
 
 
 def _is_rounded(numbers: Array) -> bool:

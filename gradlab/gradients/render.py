@@ -104,7 +104,7 @@ def _oracles(report: GradientReport) -> list[str]:
 
 def _kinks(report: GradientReport) -> list[str]:
     return [
-        f"kink at this point: {int(where.sum())} of {where.size} entries of {path} have two derivatives there; move it"
+        f"kink at this point: {int(where.sum())} of {where.size} entries of {path} have several slopes there"
         for path, where in report.kinks.items()
     ]
 

@@ -95,9 +95,9 @@ class GradientReport:
     found: dict[str, Array]
     evidence: Evidence
     notes: tuple[str, ...] = ()
-    kinks: dict[str, Array] = field(default_factory=dict)
     seconds: float = 0.0
     seed: int = 0
+    points: tuple[Any, ...] = ()
     also: tuple[str, ...] = ()
     patience: float = 0.0
 
@@ -145,6 +145,11 @@ class GradientReport:
         return shielded("diagnosis", lambda: repair.diagnosed(self, self.patience), "lines", "to_json")
 
     @property
+    def kinks(self) -> dict[str, Array]:
+        """Entries at a point where the loss has several slopes, by path."""
+        return self.evidence.kinks
+
+    @property
     def oracles(self) -> tuple[str, ...]:
         """The oracles that judged every leaf."""
         return tuple(dict.fromkeys(name for by in self.evidence.judged.values() for name in by))
@@ -180,8 +185,6 @@ class GradientReport:
             wrong, right = wrong | one.disagree, right | one.agree
         found = np.full(shape[1:], Verdict.CANNOT_TELL, object)
         found[right.all(axis=0)] = Verdict.AGREE
-        if path in self.kinks:
-            found[self.kinks[path]] = Verdict.CANNOT_TELL
         found[wrong.any(axis=0)] = Verdict.DISAGREE
         return found
 
@@ -197,7 +200,7 @@ class GradientReport:
         verdict = Verdict.CANNOT_TELL
         if Verdict.DISAGREE in verdicts:
             verdict = Verdict.DISAGREE
-        elif Verdict.AGREE in verdicts and path not in self.kinks:
+        elif Verdict.AGREE in verdicts:
             verdict = Verdict.AGREE
         untold, room, hides = self._untold(path, judged)
         return LeafReport(
@@ -284,6 +287,7 @@ class GradientReport:
             "hints": list(self.hints),
             "diagnosis": self.diagnosis and self.diagnosis.to_json(),
             "kinks": {path: [list(map(int, at)) for at in np.argwhere(where)] for path, where in self.kinks.items()},
+            "points": [point.to_json() for point in self.points],
             "seconds": round(self.seconds, 4),
             "seed": self.seed,
         }

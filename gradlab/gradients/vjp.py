@@ -13,7 +13,7 @@ from gradlab.gradients.check import chosen, limits, patience
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.cotangents import cotangents as worth_asking
 from gradlab.gradients.cotangents import paired
-from gradlab.gradients.engine import inspect
+from gradlab.gradients.points import SEVERAL, inspect
 from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Functions, Subject
 from gradlab.gradients.tree import mapped, selected, tree
@@ -28,9 +28,10 @@ def check_vjp(
     sign: int = 1,
     scale: float = 1,
     cotangents: int = 3,
-    seconds: float = 10,
+    seconds: float = 60,
     examples: int = 2000,
     seed: int = 0,
+    points: str = SEVERAL,
     diagnosis: float = 10,
 ) -> GradientReport:
     """Hold vjp(x, upstream) against the derivative of Σ upstream · f(x).
@@ -43,13 +44,13 @@ def check_vjp(
             upstream is a tree like f(x).
         x: inputs and weights: a tree of arrays, as the params of `check_gradient`.
         cotangents: how many random upstream gradients.
-        subset, sign, scale, seconds, examples, seed, diagnosis: as in `check_gradient`.
+        subset, sign, scale, seconds, examples, seed, points, diagnosis: as in `check_gradient`.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
     """
     needs_callable(f=f, vjp=vjp)
-    limits(seconds, examples, seed)
+    limits(seconds, examples, seed, points)
     limits(seconds, cotangents, seed)
     taken = tree(x, "x")
     output = call(f, seconds, f, taken.rebuilt(), name="f")
@@ -75,7 +76,7 @@ def check_vjp(
         upstream=[u for _, u in upstream],
     )
     selected(taken, subject.subset)
-    report = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed)
+    report = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed, seconds=seconds, points=points)
     return replace(report, patience=patience(diagnosis))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.tape.program import Block
-from gradlab.tape.replay import Run, key
+from gradlab.tape.replay import Run, key, span
 
 Array = np.ndarray[Any, Any]
 
@@ -157,7 +157,7 @@ class Adjoints:
         found = found.reshape(len(found), -1)
         rows = slice(first, -1) if first >= 0 else slice(-1, None)
         at = index.reshape(-1)
-        if len(np.unique(at)) < len(at):
+        if span(at) is None and len(np.unique(at)) < len(at):
             for row, each in zip(self._found[rows], found, strict=True):
                 np.add.at(row, at, each)
         elif (self._first[at] == self._rows).all():

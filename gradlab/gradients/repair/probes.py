@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import CodeType
@@ -12,7 +13,8 @@ import numpy as np
 from gradlab.checker.verdict import Verdict
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.engine import inspect
+from gradlab.gradients.engine import Request
+from gradlab.gradients.points import inspect_at
 from gradlab.gradients.repair.copies import Copied
 from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Subject
@@ -22,6 +24,7 @@ Array = np.ndarray[Any, Any]
 
 BESIDE = 2  # points beside the one that was asked for
 EXAMPLES = 400
+LONGEST = 30.0  # seconds at one point
 
 Change = Callable[[dict[str, Array], Mapping[str, Any]], dict[str, Array]]
 
@@ -62,7 +65,7 @@ class Probes:
         """The same for a gradient with its leaves changed after it has been computed."""
 
         def mended(subject: Subject) -> Subject:
-            return replace(subject, gradients=lambda functions, given: _changed(subject, functions, given, change))
+            return replace(subject, gradients=lambda functions, given, upstream: _changed(subject, functions, given, upstream, change))
 
         return self._all_agree([mended(subject) for subject in self.subjects])
 
@@ -83,17 +86,17 @@ class Probes:
         return min(reports, key=lambda report: (bool(report.evidence.bits), report.digits))
 
     def _inspected(self, subject: Subject, conventions: Conventions) -> GradientReport:
-        return inspect(subject, conventions, examples=EXAMPLES, seed=self.seed)
+        return inspect_at(subject, Request(conventions, EXAMPLES, self.seed, time.perf_counter() + LONGEST))
 
 
 def _but_last(subject: Subject) -> dict[str, Callable[..., Any]]:
     return {name: function for name, function in subject.functions.items() if name != subject.gradient_name}
 
 
-def _changed(subject: Subject, functions: Any, given: Any, change: Change) -> list[Any]:
+def _changed(subject: Subject, functions: Any, given: Any, upstream: Any, change: Change) -> list[Any]:
     """The gradients as dicts that `matched` reads as the tree that they were."""
     params = dict(walked(given, subject.params.name))
-    found = subject.matched(list(subject.gradients(functions, given)))
+    found = subject.matched(list(subject.gradients(functions, given, upstream)))
     leaves = change(found, params)
     taken = subject.params
 
