@@ -108,6 +108,8 @@ class PointCheck:
         evidence.bits = certificate.enclosures.bits
         evidence.zero, evidence.kinks = certificate.zero, certificate.kinks
         evidence.truth = {path: pair.other for path, pair in certificate.seen.items()}
+        for path, where in certificate.kinks.items():  # any slope will do there
+            evidence.truth[path] = np.where(where, self.found[path], evidence.truth[path])
         evidence.add("certified", certificate.judged)
         evidence.add("float_run", self._float_run(certificate) if bounded else self._no_numbers(certificate))
         if certificate.gap:

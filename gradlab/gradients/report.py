@@ -300,7 +300,7 @@ class GradientReport:
 
 def _digits(judged: Judged) -> float:
     """To how many digits the entries that agree are known to, the worst of them."""
-    known = judged.agree & (judged.scale > 0)
+    known = judged.agree & (judged.scale > 0) & (judged.allowed <= RESOLUTION * judged.scale)
     if not known.any():
         return 0.0
     with np.errstate(divide="ignore"):
