@@ -59,7 +59,7 @@ class RecordingNumPy:
         if type(given) is not np.ndarray and isinstance(given, np.ndarray):
             raise NotRecorded(SUBCLASSES.get(type(given).__name__, f"{type(given).__name__} is not recorded"))
         if given.dtype.kind != "f":
-            return given.copy()
+            return integers(given.copy())
         return recorded(self.program, self.program.append("numbers", (), given, "captured"), given.dtype)
 
     def object(self, given: Any) -> Any:
@@ -100,8 +100,8 @@ class RecordingNumPy:
     def _own(self, made: Any) -> Any:
         if isinstance(made, (np.random.RandomState, np.random.Generator)):
             return Draws(self, made)
-        if type(made) is np.ndarray and made.dtype.kind == "f":
-            return self._made(made)
+        if type(made) is np.ndarray:
+            return self._made(made) if made.dtype.kind == "f" else integers(made)
         return made
 
     def _made(self, given: Array) -> Any:
@@ -185,7 +185,7 @@ class RecordingNumPy:
             if isinstance(given, (list, tuple)) or not isinstance(given, Recorded):
                 if not holds_recorded(given):
                     plain_array = np.array(given, dtype=dtype, copy=copies or None, order=order)
-                    return self._made(plain_array) if plain_array.dtype.kind == "f" else plain_array
+                    return self._own(plain_array)
                 given, copies = stacked(self.program, given), False
             wanted = given.format if dtype is None else np.dtype(dtype)
             if wanted == object:
@@ -303,6 +303,18 @@ class RecordingNumPy:
                 return settled(program, formula(*lifted, **options), value)
 
         return function
+
+
+class Integers(np.ndarray):
+    """An array that records nothing, whose `dot` asks recorded numbers all the same: NumPy's own would ask nobody."""
+
+    def dot(self, other: Any, out: Any = None) -> Any:
+        return np.dot(self, other, out)
+
+
+def integers(array: Array) -> Array:
+    """An array of integers or truths as the code sees it."""
+    return array.view(Integers) if type(array) is np.ndarray and array.dtype.kind in "biu" else array
 
 
 class Draws:
