@@ -311,6 +311,11 @@ class Integers(np.ndarray):
     def dot(self, other: Any, out: Any = None) -> Any:
         return np.dot(self, other, out)
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(issubclass(kind, Recorded) for kind in types):
+            return NotImplemented  # which leaves it to the recorded array
+        return super().__array_function__(function, types, args, kwargs)
+
 
 def integers(array: Array) -> Array:
     """An array of integers or truths as the code sees it."""
