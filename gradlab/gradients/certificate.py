@@ -193,7 +193,7 @@ class Prover:
 
     def _underflow(self, one: Judged, zero: Array) -> Array:
         """A number that the format does not hold is no zero, and nothing that floats show of it is agreement."""
-        lost = ~zero & (one.scale < np.finfo(self.dtype).tiny)
+        lost = ~zero & (one.scale + one.allowed < np.finfo(self.dtype).tiny)
         one.agree &= ~lost
         one.disagree &= ~lost
         return lost

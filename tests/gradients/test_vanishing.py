@@ -75,7 +75,7 @@ def test_a_dropped_link_is_proven_wrong_where_gradcheck_accepts_it(state: bool) 
     params = weights(0.05, I, H, state)
     right, wrong = (Rnn(T, I, H, every_step=False, dropped=dropped) for dropped in (None, 30))
     report = check_gradient(right.loss, right.grad, params)
-    assert report.verdict is Verdict.AGREE and report.digits > 40, str(report)
+    assert report.verdict is Verdict.AGREE and report.digits > 20, str(report)
     if state:
         assert 0 < np.abs(report.found["params['a']"]).max() < 1e-60
     assert gradcheck_accepts(right.loss, right.grad, params)
