@@ -287,4 +287,3 @@ def _moved_leaves(rng: np.random.Generator) -> Any:
         return np.asarray(moved, dtype=object).reshape(1, *values.shape)
 
     return leaves
-

@@ -68,7 +68,9 @@ class Observed:
 
     def _raw(self, tree: Any) -> Any:
         name = self.subject.gradient_name
-        return self.subject.call(lambda given: self.subject.gradients(self.subject.functions, given, self.subject.given()), tree, name=name)
+        return self.subject.call(
+            lambda given: self.subject.gradients(self.subject.functions, given, self.subject.given()), tree, name=name
+        )
 
     def _unmutated(self, run: Callable[[Any], Any], name: str) -> Any:
         """run(params), with a note where it changed them."""

@@ -65,7 +65,10 @@ class Probes:
         """The same for a gradient with its leaves changed after it has been computed."""
 
         def mended(subject: Subject) -> Subject:
-            return replace(subject, gradients=lambda functions, given, upstream: _changed(subject, functions, given, upstream, change))
+            return replace(
+                subject,
+                gradients=lambda functions, given, upstream: _changed(subject, functions, given, upstream, change),
+            )
 
         return self._all_agree([mended(subject) for subject in self.subjects])
 
