@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from gradlab.checker.verdict import Verdict
@@ -72,10 +71,10 @@ def check_gradient(
         twin=None if twin is None else lambda given: twin(given),
     )
     selected(taken, subject.subset)
-    report = inspect(
+    found = inspect(
         subject, Conventions(sign, scale, clip), examples=examples, seed=seed, seconds=seconds, points=points
     )
-    return replace(report, patience=patience(diagnosis))
+    return GradientReport.of(found, patience=patience(diagnosis))
 
 
 def assert_gradient(

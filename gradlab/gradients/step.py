@@ -13,6 +13,7 @@ from gradlab.gradients.called import GradientCheckError, call, needs_callable
 from gradlab.gradients.check import limits, patience
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.cotangents import drawn, paired, zeros
+from gradlab.gradients.findings import Findings
 from gradlab.gradients.points import SEVERAL, inspect
 from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Functions, Subject
@@ -128,7 +129,7 @@ def check_step(
         raise GradientCheckError("x has no steps, wanted (T, …) with T at least 1")
     conventions = Conventions(sign, scale)
 
-    def run(given: Inputs, *, last: bool = True) -> GradientReport:
+    def run(given: Inputs, *, last: bool = True) -> Findings:
         subject = _subject(forward_step, backward_step, given, truncation, seconds, seed, last=last)
         return inspect(subject, conventions, examples=examples, seed=seed, seconds=seconds, points=points)
 
@@ -141,7 +142,7 @@ def check_step(
     if report.verdict is Verdict.DISAGREE:
         one = inputs._replace(x=inputs.x[:1])
         also = (_carried(run(one), run(one, last=False)),)
-    return replace(report, notes=notes, also=also, patience=patience(diagnosis))
+    return GradientReport.of(replace(report, notes=notes), also=also, patience=patience(diagnosis))
 
 
 def _subject(
@@ -193,7 +194,7 @@ def _sum(a: Any, b: Any) -> Any:
     return mapped(lambda path, leaf: leaf + others[path] if path in others else leaf, a, "")
 
 
-def _carried(whole: GradientReport, alone: GradientReport) -> str:
+def _carried(whole: Findings, alone: Findings) -> str:
     """What one step says of the carry: with a gradient that comes from the step after, and without."""
     wrong, own = (
         {path for path, leaf in report.leaves.items() if leaf.verdict is Verdict.DISAGREE} for report in (whole, alone)

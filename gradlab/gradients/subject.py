@@ -63,7 +63,7 @@ class Subject:
         return np.array([scalar(value, self.loss_name) for value in outputs], np.float64)
 
     def run(self, tree: Any) -> tuple[Array, dict[str, Array]]:
-        """The user's own run: outputs (K,), then gradients by path (K, …), for what the first leaves the second may read."""
+        """The user's own run: outputs (K,), then gradients by path (K, …), which may read what the first left."""
         outputs = self.call(self.floats, tree)
 
         def gradients(given: Any) -> Any:

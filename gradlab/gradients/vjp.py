@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,8 +75,8 @@ def check_vjp(
         upstream=[u for _, u in upstream],
     )
     selected(taken, subject.subset)
-    report = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed, seconds=seconds, points=points)
-    return replace(report, patience=patience(diagnosis))
+    found = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed, seconds=seconds, points=points)
+    return GradientReport.of(found, patience=patience(diagnosis))
 
 
 def _copied(given: Any) -> Any:
