@@ -221,7 +221,7 @@ class Rebind:
         except TypeError:  # its memory is not an object's
             return value
         self._remember(value, made)
-        for name, part in _state(value).items():
+        for name, part in state_of(value).items():
             object.__setattr__(made, name, self(part))
         return made
 
@@ -232,7 +232,7 @@ class Rebind:
                 made = self._remember(value, kind() if kind is dict else _emptied(value, self))
             elif is_users(kind.__module__):
                 made = self._remember(value, dict.__new__(self(kind)))
-                vars(made).update({name: self(part) for name, part in _state(value).items()})
+                vars(made).update({name: self(part) for name, part in state_of(value).items()})
             else:
                 return value
             for key, part in value.items():
@@ -319,7 +319,7 @@ def view_like(view: np.ndarray[Any, Any], root: np.ndarray[Any, Any], made: Any)
     return recorded(made.program, part, made.format) if isinstance(made, Recorded) else part
 
 
-def _state(value: Any) -> dict[str, Any]:
+def state_of(value: Any) -> dict[str, Any]:
     """The attributes of an object, those in slots too."""
     found = dict(getattr(value, "__dict__", {}))
     for kind in type(value).__mro__:

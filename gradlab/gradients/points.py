@@ -73,6 +73,7 @@ def inspect_at(subject: Subject, request: Request) -> Findings:
     evidence = Evidence()
     if observed.steady:
         evidence = check.run()
+        observed.needs_loss()
         observed.settle()
     if not observed.steady:
         evidence = Evidence()

@@ -10,10 +10,10 @@ import numpy as np
 
 from gradlab.checker.verdict import Verdict
 from gradlab.faults import Fault, shielded
-from gradlab.gradients import render
+from gradlab.gradients import render, repair
 from gradlab.gradients.findings import Findings, digits_of, finite
 from gradlab.gradients.hints import hints
-from gradlab.gradients.repair import Diagnosis, diagnosed
+from gradlab.gradients.repair import Diagnosis
 
 
 @dataclass(eq=False, frozen=True, repr=False)
@@ -41,7 +41,7 @@ class GradientReport(Findings):
         """
         if self.verdict is not Verdict.DISAGREE or not self.patience:
             return None
-        return shielded("diagnosis", lambda: diagnosed(self, self.patience), "lines", "to_json")
+        return shielded("diagnosis", lambda: repair.diagnosed(self, self.patience), "lines", "to_json")
 
     @cached_property
     def hints(self) -> tuple[str, ...]:
