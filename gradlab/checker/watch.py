@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.recorded import NotRecorded
+
 
 class SubmissionError(Exception):
     """Code that cannot be judged: one line that says what is wrong, where, and what would be right."""
@@ -43,6 +45,8 @@ def watched(origin: str, name: str, seconds: float, function: Callable[..., Any]
         raise SubmissionError(f"{origin}: {name} did not end within {seconds:g} s") from None
     except KeyboardInterrupt:
         raise
+    except NotRecorded as error:
+        raise SubmissionError(f"{_where(origin, error)}: {name} cannot be certified: {error}") from None
     except BaseException as error:  # noqa: BLE001  (SystemExit too: whatever somebody's code raises is reported)
         raise SubmissionError(f"{_where(origin, error)}: {name} raises {_what(error)}") from None
     if output.getvalue():
@@ -58,14 +62,10 @@ def _where(origin: str, error: BaseException) -> str:
 
 
 def _what(error: BaseException) -> str:
-    if isinstance(error, SystemError) and error.__cause__ is not None:  # how NumPy passes on what an object raised
-        error = error.__cause__
     try:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001  somebody's exception may fail to say what it is
         text = ""
-    if "NoneType" in text:
-        text += " (an entry of an array that was never assigned?)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

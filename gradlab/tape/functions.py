@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.tape.program import FLOAT64, ONE, ZERO, Program
+from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
 from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, holds_recorded, lift, nodes, recorded
 from gradlab.tape.ufuncs import compare, elementwise, into, matmul, plain, power, select, settled
 
@@ -855,7 +855,7 @@ CALCULATE: dict[Any, Callable[..., Any]] = {
     np.count_nonzero: _truths("count_nonzero"),
     np.zeros_like: _like(ZERO),
     np.ones_like: _like(ONE),
-    np.empty_like: _like(ZERO),
+    np.empty_like: _like(UNSET),
     np.full_like: _like(None),
     np.fill_diagonal: _fill_diagonal,
     np.copyto: _copyto,
