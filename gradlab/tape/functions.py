@@ -50,8 +50,10 @@ def _moved(program: Program, function: Any, args: Any, kwargs: Any) -> Any:
             return nodes(cast(lift(program, given), dtype))
         return given
 
-    numeric = function in JOINING
-    found = function(*map(indices, args), **{key: indices(value) for key, value in kwargs.items()})
+    numeric = function in JOINING  # what stands first; an axis is no number
+    first, rest = tuple(map(indices, args[:1])), args[1:]
+    numeric = False
+    found = function(*first, *map(indices, rest), **{key: indices(value) for key, value in kwargs.items()})
     return _wrapped(program, found, dtype)
 
 
