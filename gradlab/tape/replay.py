@@ -138,9 +138,10 @@ def ties(run: Run, guards: Iterable[Guard]) -> list[Tie]:
         if guard.left.size and guard.right.size:
             holds, fails = run.arithmetic.compare(guard.name, run.numbers(guard.left), run.numbers(guard.right))
             wanted = guard.result.astype(bool)
-            agrees = np.where(wanted, holds, fails)
+            same = np.equal(guard.left, guard.right)  # a number beside itself, which no enclosure of it can tell
+            agrees = np.where(wanted, holds, fails) | same
             if not agrees.all():
-                found.append(Tie(guard, bool(np.where(wanted, fails, holds).any())))
+                found.append(Tie(guard, bool((np.where(wanted, fails, holds) & ~same).any())))
     return found
 
 
