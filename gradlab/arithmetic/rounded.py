@@ -469,7 +469,9 @@ def _stepped(step: Callable[[Array], Array]) -> Callable[[Numbers], Numbers]:
 
 
 def _cast(x: Numbers, dtype: Any = None) -> Numbers:
-    return x * Numbers(np.array([1.0, 0.0, 1.0, 1.0]).reshape(4, *[1] * x.ndim), x.form)
+    """Rounded to a format, or to the arithmetic's own if that is the narrower."""
+    form = x.form if dtype is None else max(x.form, FORMATS[np.dtype(dtype)], key=lambda one: one.unit)
+    return Numbers((Numbers(x.closed().parts, form) * 1).parts, x.form)
 
 
 FUNCTIONS: dict[str, Callable[..., Numbers]] = {

@@ -8,23 +8,22 @@ of its globals that `rebind` made. NumPy itself is not changed.
 from __future__ import annotations
 
 import functools
-import math
 import types
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from gradlab.frontends.number_types import abstract_types, numpy_types, python_float
+from gradlab.frontends.recording_math import of_math, of_special
 from gradlab.tape.functions import call as call_function
 from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
 from gradlab.tape.recorded import (
     ARRAY,
-    NUMPY,
     NotRecorded,
     Recorded,
     as_python,
     as_scalar,
-    cast,
     holds_recorded,
     lift,
     nodes,
@@ -32,9 +31,11 @@ from gradlab.tape.recorded import (
     recorded,
     stacked,
 )
-from gradlab.tape.ufuncs import COMPOSED, elementwise, plain, power, settled
+from gradlab.tape.ufuncs import plain
 
 Array = np.ndarray[Any, Any]
+
+UFUNCS = {name: one for name in dir(np) if isinstance(one := getattr(np, name), np.ufunc)}
 
 
 class RecordingNumPy:
@@ -42,14 +43,16 @@ class RecordingNumPy:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.float = _float_type(self, float, FLOAT64)
-        self.types = {name: _float_type(self, getattr(np, name), np.dtype(name)) for name in FORMATS}
+        own = self._allocations() | self._conversions() | self._iterations() | numpy_types(self._own)
+        ufuncs = {name: ListedUfunc(program, function) for name, function in UFUNCS.items()}
         self.members: dict[str, dict[str, Any]] = {
-            "numpy": self._allocations() | self._conversions() | self._iterations() | self.types,
-            "math": self._math(),
-            "scipy.special": {name: self._special(name, function) for name, function in SPECIAL.items()},
+            "numpy": ufuncs | own,
+            "numpy.lib.stride_tricks": {"as_strided": self._as_strided},
+            "math": of_math(program),
+            "numbers": abstract_types(),
+            "scipy.special": of_special(program),
         }
-        self.builtins = {"float": self.float}
+        self.builtins = {"float": python_float(self._own)}
         self._lifting: dict[int, Any] = {}
 
     # ---- what rebind asks for
@@ -73,43 +76,58 @@ class RecordingNumPy:
 
     def module(self, name: str, member: Any) -> Any:
         """What a function of NumPy makes of floats alone is recorded too: it may be written to."""
+        if not callable(member) or isinstance(member, (type, np.ufunc)):
+            return member
         if name == "numpy.random":
-            return self.object(member) if callable(member) and hasattr(member, "__self__") else self._lifted(member)
-        if not isinstance(member, (types.FunctionType, types.BuiltinFunctionType)) and not (
-            name.startswith("numpy") and callable(member) and not isinstance(member, (type, np.ufunc))
-        ):
-            return member
-        if not name.startswith("numpy"):
-            return member
+            return self.object(member) if hasattr(member, "__self__") else self._lifted(member)
         if name == "numpy.testing":
             return lambda *args, **options: member(*map(plain, args), **options)
-        return self._lifted(member)
+        return self._lifted(member) if name.startswith("numpy") else self._refusing(name, member)
 
     def _lifted(self, function: Any) -> Any:
-        if not callable(function) or isinstance(function, type):
-            return function
         if id(function) not in self._lifting:
 
             @functools.wraps(function)
             def lifting(*args: Any, **options: Any) -> Any:
+                # NumPy asks arrays, but not arrays in lists.
+                if any(map(holds_recorded, (*args, *options.values()))):
+                    with one_call(self.program):
+                        return call_function(self.program, function, args, options)
                 return self._own(function(*args, **options))
 
             self._lifting[id(function)] = lifting
         return self._lifting[id(function)]
+
+    def _refusing(self, module: str, function: Any) -> Any:
+        """A function of SciPy: what takes no recorded numbers is refused by its name."""
+
+        @functools.wraps(function)
+        def refusing(*args: Any, **options: Any) -> Any:
+            try:
+                return self._own(function(*args, **options))
+            except (TypeError, ValueError, NotImplementedError) as error:
+                if isinstance(error, NotRecorded) or not any(map(holds_recorded, (*args, *options.values()))):
+                    raise
+                raise NotRecorded(f"{module}.{function.__name__} is not recorded") from None
+
+        return refusing
 
     def _own(self, made: Any) -> Any:
         if isinstance(made, (np.random.RandomState, np.random.Generator)):
             return Draws(self, made)
         if type(made) is np.ndarray:
             return self._made(made) if made.dtype.kind == "f" else integers(made)
+        if isinstance(made, (list, tuple)) and any(type(one) is np.ndarray for one in made):
+            parts = [self._own(one) for one in made]
+            return type(made)(*parts) if hasattr(made, "_fields") else type(made)(parts)
         return made
 
     def _made(self, given: Array) -> Any:
         with one_call(self.program):
-            if given.dtype == FLOAT64 and ((given == 0) | (given == 1)).all():
+            if ((given == 0) | (given == 1)).all():
                 index = np.empty_like(given, np.intp)
                 index[...] = given
-                return recorded(self.program, index)
+                return recorded(self.program, index, given.dtype)
             return recorded(self.program, self.program.append("numbers", (), given, "made"), given.dtype)
 
     # ---- arrays of nothing
@@ -134,7 +152,7 @@ class RecordingNumPy:
 
         def like(function: Callable[..., Any]) -> Callable[..., Any]:
             def alike(array: Any, *args: Any, **options: Any) -> Any:
-                if isinstance(array, Recorded) or holds_recorded(array) or any(map(holds_recorded, args)):
+                if any(map(holds_recorded, (array, *args, *options.values()))):
                     return call_function(self.program, function, (array, *args), options)
                 made = self._own(function(np.asarray(array), *args, **options))
                 if function is np.empty_like and isinstance(made, Recorded):
@@ -175,6 +193,7 @@ class RecordingNumPy:
             "asarray": convert(False),
             "asanyarray": convert(False),
             "require": convert(False),
+            "asarray_chkfinite": convert(False),
             "ascontiguousarray": contiguous,
             "asfortranarray": fortran,
             "frombuffer": lambda *args, **options: self._own(np.frombuffer(*args, **options).copy()),
@@ -215,9 +234,11 @@ class RecordingNumPy:
                 raise NotRecorded("np.nditer with flags is not recorded")
             return (array[(*at, ...)] for at in np.ndindex(array.shape))
 
-        def vectorize(function: Any = None, *args: Any, **options: Any) -> Any:
+        def vectorize(function: Any = None, otypes: Any = None, doc: Any = None, **options: Any) -> Any:
+            if any(options.values()):
+                raise NotRecorded("np.vectorize with excluded or signature is not recorded")
             if function is None:
-                return functools.partial(vectorize, *args, **options)
+                return vectorize
 
             def vectorized(*given: Any) -> Any:
                 arrays = np.broadcast_arrays(*given) if len(given) > 1 else given
@@ -239,73 +260,29 @@ class RecordingNumPy:
             "r_": _Rows(self, -1),
             "c_": _Columns(self),
             "random": Draws(self, np.random),
-            "lib": _Library(self),
         }
 
-    # ---- math
+    def _as_strided(self, x: Any, shape: Any = None, strides: Any = None, **options: Any) -> Any:
+        if not isinstance(x, Recorded):
+            return self._own(np.lib.stride_tricks.as_strided(x, shape, strides, **options))
+        index = nodes(x)
+        steps = None if strides is None else tuple(step * index.itemsize // x.format.itemsize for step in strides)
+        return recorded(self.program, np.lib.stride_tricks.as_strided(index, shape, steps), x.format)
 
-    def _math(self) -> dict[str, Any]:
-        def one(name: str, operation: str) -> Callable[..., Any]:
-            function = getattr(math, name)
 
-            def applied(*args: Any) -> Any:
-                if not any(isinstance(x, Recorded) for x in args):
-                    return function(*args)
-                value = function(*(float(np.asarray(plain(x)).reshape(())) for x in args))
-                args = tuple(x.reshape(()) if isinstance(x, Recorded) else x for x in args)
-                with one_call(self.program) as program:
-                    if operation in COMPOSED:
-                        return as_python(settled(program, COMPOSED[operation](program, *args), value))
-                    if operation == "power":
-                        return as_python(power(program, *args, value=value))
-                    return as_python(elementwise(program, operation, *args, value=value))
+class ListedUfunc:
+    """A ufunc that takes recorded numbers in lists too, which NumPy asks nobody about."""
 
-            return applied
+    def __init__(self, program: Program, ufunc: np.ufunc) -> None:
+        self._program, self._ufunc = program, ufunc
 
-        natural = one("log", "log")
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        if any(isinstance(one, (list, tuple)) and holds_recorded(one) for one in args):
+            args = tuple(stacked(self._program, one) if holds_recorded(one) else one for one in args)
+        return self._ufunc(*args, **options)
 
-        def log(x: Any, base: Any = None) -> Any:
-            return natural(x) if base is None else natural(x) / natural(base)
-
-        def whole(name: str) -> Callable[[Any], Any]:
-            def cut(x: Any) -> Any:
-                if not isinstance(x, Recorded):
-                    return getattr(math, name)(x)
-                return int(getattr(np, name)(x))
-
-            return cut
-
-        def over(name: str, total: Any) -> Callable[..., Any]:
-            def summed(given: Any, *args: Any, **options: Any) -> Any:
-                given = list(given)
-                if not holds_recorded(given):
-                    return getattr(math, name)(given, *args, **options)
-                value = getattr(math, name)([float(np.asarray(plain(x))) for x in given], *args, **options)
-                with one_call(self.program) as program:
-                    return as_python(settled(program, total(stacked(program, given)), value))
-
-            return summed
-
-        made: dict[str, Any] = {name: one(name, operation) for name, operation in MATH.items()}
-        made |= {"log": log} | {name: whole(name) for name in ("floor", "ceil", "trunc")}
-        made |= {"fsum": over("fsum", np.sum), "prod": over("prod", np.prod)}
-        made |= {"gamma": lambda x: made["exp"](made["lgamma"](x)) if isinstance(x, Recorded) else math.gamma(x)}
-        made |= {name: lambda x, name=name: bool(getattr(np, name)(plain(x))) for name in ("isnan", "isinf", "isfinite")}
-        return made | {"isclose": _is_close}
-
-    def _special(self, name: str, formula: Callable[..., Any]) -> Callable[..., Any]:
-        def function(*args: Any, **options: Any) -> Any:
-            import importlib
-
-            real = getattr(importlib.import_module("scipy.special"), name)
-            if not any(map(holds_recorded, (*args, *options.values()))):
-                return self._own(real(*args, **options))
-            value = real(*map(plain, args), **{key: plain(one) for key, one in options.items()})
-            with one_call(self.program) as program:
-                lifted = [lift(program, one) if holds_recorded(one) else one for one in args]
-                return settled(program, formula(*lifted, **options), value)
-
-        return function
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ufunc, name)
 
 
 class Integers(np.ndarray):
@@ -379,121 +356,9 @@ class _Columns:
         return np.concatenate([one[:, None] if one.ndim == 1 else np.atleast_2d(one) for one in arrays], axis=-1)
 
 
-class _Library:
-    """np.lib, whose as_strided is given nodes."""
-
-    def __init__(self, numpy: RecordingNumPy) -> None:
-        self._numpy = numpy
-        self.stride_tricks = types.SimpleNamespace(
-            as_strided=self._as_strided, sliding_window_view=np.lib.stride_tricks.sliding_window_view,
-            broadcast_to=np.broadcast_to,
-        )  # fmt: skip
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np.lib, name)
-
-    def _as_strided(self, x: Any, shape: Any = None, strides: Any = None, **options: Any) -> Any:
-        if not isinstance(x, Recorded):
-            return np.lib.stride_tricks.as_strided(x, shape, strides, **options)
-        index = nodes(x)
-        scale = index.itemsize // x.format.itemsize
-        steps = None if strides is None else tuple(step * scale for step in strides)
-        return recorded(self._numpy.program, np.lib.stride_tricks.as_strided(index, shape, steps), x.format)
-
-
-def _float_type(numpy: RecordingNumPy, real: Any, dtype: np.dtype[Any]) -> Any:
-    """A type that stands for float, np.float64 …: it keeps a recorded number, and is a dtype as the real one is."""
-    numbers = (real, float) if real in (float, np.float64) else (real,)
-
-    class Kind(type):
-        def __instancecheck__(cls, instance: Any) -> bool:
-            return isinstance(instance, numbers) or (
-                isinstance(instance, Recorded) and instance.ndim == 0 and instance.kind != ARRAY
-            )
-
-        def __subclasscheck__(cls, subclass: Any) -> bool:
-            return issubclass(subclass, real)
-
-        def __eq__(cls, other: object) -> bool:
-            return other is cls or other is real
-
-        __hash__ = type.__hash__
-
-        def __getattr__(cls, name: str) -> Any:
-            return getattr(real, name)
-
-    class Float(metaclass=Kind):
-        def __new__(cls, given: Any = 0.0) -> Any:
-            if not isinstance(given, Recorded):
-                return numpy._own(real(given)) if not isinstance(given, str) else real(given)
-            with one_call(numpy.program):
-                made = cast(given, dtype)
-            if real is float:
-                if given.size != 1:
-                    raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
-                return as_python(made)
-            made = recorded(numpy.program, nodes(made).copy(), made.format)
-            if made.ndim == 0:
-                made.kind = NUMPY
-            return made
-
-    Float.dtype = dtype  # type: ignore[attr-defined]
-    Float.__name__ = Float.__qualname__ = real.__name__
-    return Float
-
-
-def _is_close(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> bool:
-    return bool(abs(a - b) <= max(rel_tol * max(abs(a), abs(b)), abs_tol))
-
-
-def _logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
-    if return_sign:
-        raise NotRecorded("scipy.special.logsumexp with return_sign is not recorded")
-    top = np.max(np.asarray(plain(a)), axis=axis, keepdims=True)
-    scaled = np.exp(a - top) if b is None else b * np.exp(a - top)
-    total = np.log(np.sum(scaled, axis=axis, keepdims=True)) + top
-    return total if keepdims else np.squeeze(total, axis=axis)
-
-
-def _softmax(x: Any, axis: Any = None) -> Any:
-    e = np.exp(x - np.max(np.asarray(plain(x)), axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
-
-
-def _log_softmax(x: Any, axis: Any = None) -> Any:
-    moved = x - np.max(np.asarray(plain(x)), axis=axis, keepdims=True)
-    return moved - np.log(np.sum(np.exp(moved), axis=axis, keepdims=True))
-
-
 FORMATS = ("float64", "float32", "float16", "double", "single", "half")
 
 SUBCLASSES = {
     "matrix": "np.matrix is not recorded: its * is a matrix product; use np.array and @",
     "MaskedArray": "masked arrays are not recorded; use np.where",
-}
-
-SPECIAL: dict[str, Callable[..., Any]] = {"logsumexp": _logsumexp, "softmax": _softmax, "log_softmax": _log_softmax}
-
-# math's functions: the operation, or the formula, that each is
-MATH = {
-    name: name for name in ("exp", "expm1", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh")
-} | {
-    "tanh": "tanh",
-    "atan": "arctan",
-    "asin": "arcsin",
-    "acos": "arccos",
-    "asinh": "arcsinh",
-    "acosh": "arccosh",
-    "atanh": "arctanh",
-    "atan2": "arctan2",
-    "fabs": "absolute",
-    "pow": "power",
-    "hypot": "hypot",
-    "fmod": "fmod",
-    "copysign": "copysign",
-    "degrees": "degrees",
-    "radians": "radians",
-    "erf": "erf",
-    "erfc": "erfc",
-    "lgamma": "gammaln",
 }

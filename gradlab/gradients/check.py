@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from gradlab.checker.verdict import Verdict
-from gradlab.gradients.called import GradientCheckError, UntoldEntries, WrongGradient, needs_callable
+from gradlab.gradients.called import (
+    GradientCheckError,
+    UntoldEntries,
+    WrongGradient,
+    in_one_line,
+    needs_callable,
+    takes,
+)
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.points import GIVEN, SEVERAL, inspect
 from gradlab.gradients.report import GradientReport
@@ -15,6 +22,7 @@ from gradlab.gradients.subject import Subject
 from gradlab.gradients.tree import selected, tree
 
 
+@in_one_line
 def check_gradient(
     loss: Callable[[Any], Any],
     grad: Callable[[Any], Any],
@@ -55,6 +63,8 @@ def check_gradient(
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
     """
     needs_callable(loss=loss, grad=grad, **({} if twin is None else {"twin": twin}))
+    takes("loss", loss, "params")
+    takes("grad", grad, "params")
     if truncation is not None:
         raise GradientCheckError(
             "truncation cuts the loop over time, which check_gradient does not see: use check_step"

@@ -79,7 +79,11 @@ class Observed:
         subject = self.subject
         elsewhere = {path: leaf * 1.0009765625 for path, leaf in subject.params.leaves.items()}
         try:
-            self._outputs(subject.params.rebuilt({p: leaf.astype(subject.params.leaves[p].dtype) for p, leaf in elsewhere.items()}))
+            self._outputs(
+                subject.params.rebuilt(
+                    {p: leaf.astype(subject.params.leaves[p].dtype) for p, leaf in elsewhere.items()}
+                )
+            )
             alone = subject.matched(self._raw(subject.params.rebuilt()))
         except GradientCheckError:
             return

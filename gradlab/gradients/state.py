@@ -17,7 +17,7 @@ DEPTH = 6  # objects within objects
 
 
 def kept(functions: Mapping[str, Callable[..., Any]]) -> dict[str, dict[str, Array]]:
-    """Copies of the arrays and numbers that each function reaches, by function and name: `c0`, `net.h`, `cache['h']`."""
+    """Copies of the arrays and numbers that each function reaches, by name: `c0`, `net.h`, `cache['h']`."""
     found = {}
     for name, function in functions.items():
         reached: dict[str, Array] = {}

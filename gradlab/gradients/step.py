@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradlab.checker.verdict import Verdict
-from gradlab.gradients.called import GradientCheckError, call, needs_callable
+from gradlab.gradients.called import GradientCheckError, call, in_one_line, needs_callable, takes
 from gradlab.gradients.check import limits, patience
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.cotangents import drawn, paired, zeros
@@ -88,6 +88,7 @@ class Unrolled:
         return mapped(lambda _, leaf: leaf.copy(), self.boundaries[t], "")
 
 
+@in_one_line
 def check_step(
     forward_step: Callable[[Any, Any, Any], Any],
     backward_step: Callable[[Any, Any, Any, Any], Any],
@@ -121,6 +122,8 @@ def check_step(
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
     """
     needs_callable(forward_step=forward_step, backward_step=backward_step)
+    takes("forward_step", forward_step, "params", "x_t", "state")
+    takes("backward_step", backward_step, "params", "d_output", "d_state", "cache")
     limits(seconds, examples, seed, points)
     if truncation is not None:
         limits(seconds, truncation, seed)

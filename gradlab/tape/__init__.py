@@ -2,7 +2,8 @@
 
 program     what was calculated: blocks of operations on whole arrays, their operands, and the line that asked for each
 recorded    arrays that record, for NumPy code that knows of no tape
-ufuncs      NumPy's elementwise functions in terms of a program's operations; functions: all its others
+ufuncs      NumPy's elementwise functions in terms of a program's operations
+functions   all its others: reductions, products, choices, linalg, moves
 derivatives the partial derivatives of every operation, each written once
 replay      a program in another arithmetic, with its comparisons asked again
 adjoints    reverse sweeps: the derivatives of outputs by every node
@@ -11,6 +12,7 @@ paths       what rounding may do to a derivative multiplied out in any order
 NumPy is all it knows.
 """
 
+import gradlab.tape.functions  # which answers for recorded arrays
 from gradlab.tape.adjoints import Adjoints
 from gradlab.tape.program import Block, Frame, Guard, Program, Site
 from gradlab.tape.recorded import NotRecorded, Recorded, nodes

@@ -148,6 +148,8 @@ class Adjoints:
 
     def _add(self, index: Array, found: Array, first: int) -> None:
         """Add (rows, …) to the nodes' adjoints from row `first` on, or to their sums; either broadcasts."""
+        if not found.size or not index.size:
+            return
         index = index.reshape((1,) * (found.ndim - 1 - index.ndim) + index.shape)
         shape = found.shape[1:]
         if shape != index.shape:

@@ -112,6 +112,8 @@ class Paths:
 
     def _add(self, index: Array, sums: Array) -> None:
         """Add sums (2, R, …) to those of the nodes; either broadcasts against the other."""
+        if not sums.size or not index.size:
+            return
         index = index.reshape((1,) * (sums.ndim - 2 - index.ndim) + index.shape)
         shape = sums.shape[2:]
         if shape != index.shape:

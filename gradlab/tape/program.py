@@ -129,7 +129,7 @@ class Program:
         self._values[start:stop] = value.reshape(-1)
         self.length = stop
         # Arrays that operands were taken from may be written to later.
-        kept = tuple([index.copy("K") if index.base is not None or index.flags.writeable else index for index in operands])
+        kept = tuple([index.copy("K") for index in operands])
         dtype = value.dtype if value.dtype.kind == "f" else FLOAT64
         self.blocks.append(Block(operation, kept, start, stop, value.shape, parameter, dtype, self.site()))
         if operation != "numbers":
@@ -148,10 +148,25 @@ class Program:
         return self._literals[key]
 
     def floats(self, index: Array, dtype: np.dtype[Any] = FLOAT64) -> Array:
-        """The values of nodes, laid out in memory as the indices are: the order of sums depends on it."""
-        found = np.empty_like(index, dtype=np.float64)
+        """The values of nodes, laid out in memory as the indices are, gaps, repeats and reversals too.
+
+        The order in which NumPy and BLAS add up, and so the last bit, depends on it.
+        """
+        if not index.flags.c_contiguous:
+            return self._strided(index, dtype)
+        found = np.empty(index.shape)
         np.take(self._values, index, out=found, mode="clip")
-        return found if dtype == FLOAT64 else found.astype(dtype, order="K")
+        return found if dtype == FLOAT64 else found.astype(dtype)
+
+    def _strided(self, index: Array, dtype: np.dtype[Any]) -> Array:
+        steps = [step // index.itemsize for step in index.strides]
+        reach = [(n - 1) * step for n, step in zip(index.shape, steps, strict=True)]
+        buffer = np.empty(1 + sum(map(abs, reach)) if index.size else 0, dtype)
+        first = -sum(one for one in reach if one < 0) if index.size else 0
+        strides = [step * buffer.itemsize for step in steps]
+        found: Array = np.ndarray(index.shape, buffer.dtype, buffer, first * buffer.itemsize, strides)
+        found[...] = np.take(self._values, index, mode="clip")
+        return found
 
     def span(self, start: int, stop: int) -> Array:
         """The values of the nodes start … stop - 1."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.tape.program import FLOAT64, ONE, ZERO, Program, is_foreign
+from gradlab.tape.program import FLOAT64, ZERO, Program, is_foreign
 
 Array = np.ndarray[Any, Any]
 
@@ -29,6 +29,10 @@ Array = np.ndarray[Any, Any]
 NODE = np.dtype([("low", np.uint32), ("high", np.uint32)])
 
 ARRAY, NUMPY, PYTHON = "array", "numpy", "python"
+
+
+# Who answers for ufuncs, functions and powers: the files of NumPy's vocabulary say so themselves.
+ANSWERS: dict[str, Callable[..., Any]] = {}
 
 
 class NotRecorded(TypeError):
@@ -53,6 +57,18 @@ class Recorded(np.ndarray):
         return self.format
 
     @property
+    def itemsize(self) -> int:  # type: ignore[override]
+        return self.format.itemsize
+
+    @property
+    def nbytes(self) -> int:  # type: ignore[override]
+        return self.size * self.format.itemsize
+
+    @property
+    def strides(self) -> Any:  # type: ignore[override]
+        return tuple(step * self.format.itemsize // NODE.itemsize for step in np.ndarray.strides.__get__(self))  # type: ignore[attr-defined]
+
+    @property
     def floats(self) -> Any:
         """What NumPy code that records nothing has in its place: an array, a NumPy scalar or a Python float."""
         found = self.program.floats(nodes(self), self.format)
@@ -61,17 +77,12 @@ class Recorded(np.ndarray):
     # ---- calculation
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        from gradlab.tape import ufuncs
-
-        outputs = options.get("out") or ()
-        with one_call(_program(*inputs, *outputs)) as program:
-            return ufuncs.call(program, ufunc, method, inputs, options)
+        with one_call(self.program) as program:
+            return ANSWERS["ufunc"](program, ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        from gradlab.tape import functions
-
-        with one_call(_program(*args, *kwargs.values()) or self.program) as program:
-            return functions.call(program, function, args, kwargs)
+        with one_call(self.program) as program:
+            return ANSWERS["function"](program, function, args, kwargs)
 
     def __pow__(self, exponent: Any, modulus: None = None) -> Any:  # type: ignore[override]
         return _scalar_power(self, exponent) if _are_scalars(self, exponent) else super().__pow__(exponent)
@@ -163,6 +174,7 @@ class Recorded(np.ndarray):
         return [part.tolist() for part in self] if self.ndim else as_python(self)
 
     def tobytes(self, order: Any = "C") -> bytes:
+        self.program.lose("the bytes of an array are calculated with where nothing is recorded")
         return np.asarray(self.floats).tobytes(order)
 
     @property
@@ -171,7 +183,7 @@ class Recorded(np.ndarray):
 
     @property
     def imag(self) -> Any:  # type: ignore[override]
-        return np.zeros(self.shape, self.format)
+        return recorded(self.program, np.full(self.shape, ZERO, np.intp), self.format)
 
     def conj(self) -> Any:
         return self
@@ -189,6 +201,9 @@ class Recorded(np.ndarray):
 
     def partition(self, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> None:
         self[...] = np.partition(self, kth, axis)
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        return np.compress(condition, self, axis, out)
 
     # ---- reading, which costs no proof
 
@@ -287,8 +302,39 @@ def _method(name: str) -> Callable[..., Any]:
 
 # Methods that NumPy does not dispatch, and that are functions of the same name.
 for _name in """sum mean var std prod max min argmax argmin argsort any all clip cumsum cumprod trace round nonzero dot
- diagonal repeat take compress choose searchsorted""".split():
+ diagonal repeat take choose searchsorted argpartition""".split():
     setattr(Recorded, _name, _method(_name))
+
+
+def _unreadable(name: str) -> Any:
+    def read(self: Recorded, *args: Any, **options: Any) -> Any:
+        raise NotRecorded(f"{name} of an array reads or writes its memory, which is not recorded")
+
+    return read
+
+
+for _name in "byteswap getfield setfield resize tofile dump dumps".split():
+    setattr(Recorded, _name, _unreadable(_name))
+for _name in "data ctypes".split():
+    setattr(Recorded, _name, property(_unreadable(_name)))
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    native = getattr(np.ndarray, name)
+
+    def method(self: Recorded, *other: Any) -> Any:
+        made = native(self, *other)
+        return as_python(made) if self.kind == PYTHON and all(map(_is_python, other)) else made
+
+    return method
+
+
+# What Python calculates from its own floats is its own float again, which takes the format of an array it meets.
+for _name in "add sub mul truediv floordiv mod".split():
+    setattr(Recorded, f"__{_name}__", _operator(f"__{_name}__"))
+    setattr(Recorded, f"__r{_name}__", _operator(f"__r{_name}__"))
+for _name in "neg pos abs".split():
+    setattr(Recorded, f"__{_name}__", _operator(f"__{_name}__"))
 
 
 def _in_place(name: str) -> Callable[..., Any]:
@@ -322,7 +368,13 @@ class one_call:  # noqa: N801  (a context manager, read as a phrase)
 
 
 def nodes(array: Any) -> Array:
-    """The indices in a recorded array, (…)."""
+    """The indices in a recorded array, (…).
+
+    Raises:
+        NotRecorded: it is an array of floats, made where nothing is recorded.
+    """
+    if not isinstance(array, Recorded):
+        raise NotRecorded("recorded numbers would be written into an array of floats that was made elsewhere")
     return np.ndarray.view(array, np.ndarray).view(np.intp)
 
 
@@ -366,7 +418,9 @@ def lift(program: Program, given: Any) -> Any:
         raise NotRecorded(f"{'complex numbers' if array.dtype.kind == 'c' else array.dtype} among recorded numbers")
     dtype = array.dtype if array.dtype.kind == "f" else FLOAT64
     if array.ndim == 0:
-        return as_scalar(recorded(program, program.literal(float(array), dtype), dtype))
+        made = recorded(program, program.literal(float(array), dtype), dtype)
+        made.kind = PYTHON if isinstance(given, (int, float)) and not isinstance(given, np.generic) else NUMPY
+        return made
     if not isinstance(given, np.ndarray) or array.dtype.kind != "f":
         floats = array.astype(np.float64)
         if ((floats == 0) | (floats == 1)).all():
@@ -384,11 +438,24 @@ def stacked(program: Program, given: Any) -> Any:
     return recorded(program, np.stack([nodes(cast(part, dtype)) for part in parts]), dtype)
 
 
+def common_format(*given: Any) -> np.dtype[Any]:
+    """The format in which NumPy calculates with these: a Python number takes that of an array."""
+    kinds = [0.0 if _is_python(one) else one.format if isinstance(one, Recorded) else np.asarray(one).dtype for one in given]
+    found = np.result_type(*kinds)
+    return found if found.kind == "f" else FLOAT64
+
+
+def _is_python(given: Any) -> bool:
+    return given.kind == PYTHON if isinstance(given, Recorded) else type(given) in (int, float, bool)
+
+
 def cast(array: Any, dtype: Any) -> Any:
     """The same numbers rounded to a format."""
     dtype = np.dtype(dtype)
     if array.format == dtype:
         return array
+    if dtype.kind != "f":
+        raise NotRecorded(f"recorded numbers as {dtype} are not recorded")
     index = nodes(array)
     value = array.program.floats(index, array.format).astype(dtype, order="K")
     if dtype.itemsize > array.format.itemsize:  # nothing is rounded
@@ -410,15 +477,6 @@ def plain_key(key: Any) -> Any:
     return key
 
 
-def _program(*given: Any) -> Any:
-    for one in given:
-        if isinstance(one, Recorded):
-            return one.program
-        if isinstance(one, (list, tuple)) and (found := _program(*one)) is not None:
-            return found
-    return None
-
-
 def _are_scalars(one: Any, other: Any) -> bool:
     """Whether Python or NumPy calculates one number from two, and not an array."""
     mine = one.kind != ARRAY
@@ -427,13 +485,11 @@ def _are_scalars(one: Any, other: Any) -> bool:
 
 
 def _scalar_power(base: Any, exponent: Any) -> Any:
-    from gradlab.tape import ufuncs
-
-    with one_call(_program(base, exponent)) as program:
+    with one_call(base.program if isinstance(base, Recorded) else exponent.program) as program:
         plain = [one.floats if isinstance(one, Recorded) else one for one in (base, exponent)]
         with np.errstate(all="ignore"):
             value = plain[0] ** plain[1]
-        made = ufuncs.power(program, base, exponent, value)
+        made = ANSWERS["power"](program, base, exponent, value)
     if type(value) is float:
         made.kind = PYTHON
     return made
@@ -475,6 +531,3 @@ def _is_shown() -> bool:
     return _formats(frame.f_code, frame.f_lasti) or (
         is_foreign(frame.f_code.co_filename) and frame.f_globals.get("__name__", "").partition(".")[0] in ("logging", "rich")
     )
-
-
-__all__ = ["NODE", "ONE", "ZERO", "NotRecorded", "Recorded", "as_python", "as_scalar", "cast", "lift", "nodes", "recorded"]

@@ -137,10 +137,9 @@ def ties(run: Run, guards: Iterable[Guard]) -> list[Tie]:
     for guard in guards:
         if guard.left.size and guard.right.size:
             holds, fails = run.arithmetic.compare(guard.name, run.numbers(guard.left), run.numbers(guard.right))
-            wanted = guard.result.astype(bool)
-            agrees = np.where(wanted, holds, fails)
-            if not agrees.all():
-                found.append(Tie(guard, bool(np.where(wanted, fails, holds).any())))
+            wanted, one = guard.result.astype(bool), guard.left == guard.right  # a number compared with itself
+            if not (np.where(wanted, holds, fails) | one).all():
+                found.append(Tie(guard, bool((np.where(wanted, fails, holds) & ~one).any())))
     return found
 
 

@@ -6,7 +6,7 @@ them is given the function's own value, for it may round otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,14 @@ import numpy as np
 from gradlab.tape.derivatives import PARTIALS
 from gradlab.tape.program import Program
 from gradlab.tape.recorded import (
+    ANSWERS,
     PYTHON,
     NotRecorded,
     Recorded,
     as_scalar,
     cast,
+    common_format,
+    holds_recorded,
     lift,
     nodes,
     plain_key,
@@ -28,8 +31,12 @@ from gradlab.tape.recorded import (
 Array = np.ndarray[Any, Any]
 
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
-READS = ("isfinite", "isnan", "isinf", "signbit", "spacing")
+READS = ("isfinite", "isnan", "isinf")
 LOGICAL = ("logical_and", "logical_or", "logical_not", "logical_xor")
+
+# How far a formula's floats may be from those of the function that it stands for, relative to them: half the digits of
+# the format. A heuristic that can only withhold a proof.
+ALIKE = 0.5
 
 
 def call(program: Program, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -39,34 +46,39 @@ def call(program: Program, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...]
         NotRecorded: the program has no operation for it.
     """
     options = dict(options)
-    out, where = options.pop("out", None), options.pop("where", True)
+    out, where, dtype = options.pop("out", None), options.pop("where", True), options.pop("dtype", None)
     name = ufunc.__name__
     for unimportant in ("casting", "order", "subok"):
         options.pop(unimportant, None)
-    dtype = options.pop("dtype", None)
     if out is not None and len(out) > 1:
         raise NotRecorded(f"np.{name} into several arrays is not recorded")
     if method == "at":
         return _at(program, ufunc, *inputs)
+    if dtype is not None and name not in COMPARISONS:
+        inputs = (_as(program, inputs[0], dtype), *(_as(program, one, dtype) for one in inputs[1 : ufunc.nin]), *inputs[ufunc.nin :])
     if method == "reduce":
         made = _reduced(program, ufunc, inputs[0], where, options)
         where = True
-    elif method == "accumulate":
-        made = _accumulated(ufunc, inputs[0], options.get("axis", 0))
-    elif method == "outer":
-        a, b = (lift(program, one) for one in inputs)
-        made = ufunc(a.reshape(*a.shape, *[1] * b.ndim), b)
-    elif method == "reduceat":
-        made = _reduced_at(ufunc, *inputs, **options)
-    elif method == "__call__":
+    elif method in METHODS:
+        made = METHODS[method](program, ufunc, *inputs, **options)
+    elif method == "__call__" and _is_default(options):
         made = _called(program, ufunc, inputs)
     else:
-        raise NotRecorded(f"np.{name}.{method} is not recorded")
-    if dtype is not None and isinstance(made, Recorded):
-        made = as_scalar(cast(made, dtype))
+        raise NotRecorded(f"np.{name} with {', '.join(options)} is not recorded" if options else f"np.{name}.{method} is not recorded")
     if where is not True:
-        made = select(program, where, made, out[0] if out else _unset(program, name))
+        made = select(program, where, made, out[0] if out else _unset(name))
     return made if out is None else into(program, out[0], made)
+
+
+def _is_default(options: dict[str, Any]) -> bool:
+    """Whether a call is as if without these options: NumPy's own @= names the axes."""
+    return set(options) <= {"axes"} and all(axes == (-2, -1) for axes in options.get("axes", ()))
+
+
+def _as(program: Program, given: Any, dtype: Any) -> Any:
+    """An operand in the format in which a function is asked to calculate."""
+    made = cast(lift(program, given), dtype)
+    return as_scalar(made) if np.ndim(given) == 0 else made
 
 
 def elementwise(program: Program, name: str, *operands: Any, value: Any = None, parameter: Any = None) -> Any:
@@ -83,21 +95,28 @@ def elementwise(program: Program, name: str, *operands: Any, value: Any = None, 
 
 
 def power(program: Program, base: Any, exponent: Any, value: Any = None) -> Any:
-    """base ** exponent: with an integer for an exponent products alone, which have a slope at 0 too."""
+    """base ** exponent: with integers for exponents products alone, which have a slope at 0 and below it too."""
     if value is None:
         with np.errstate(all="ignore"):
             value = np.power(plain(base), plain(exponent))
-    if not isinstance(exponent, Recorded) and np.ndim(exponent) == 0 and float(exponent).is_integer():
-        if abs(float(exponent)) < 2**31:
-            return elementwise(program, "integer_power", base, value=value, parameter=int(exponent))
-    return elementwise(program, "power", base, exponent, value=value)
+    exponents = np.asarray(plain(exponent))
+    whole = (np.floor(exponents) == exponents) & (np.abs(exponents) < 2.0**31)
+    if isinstance(exponent, Recorded) or not whole.all():
+        return elementwise(program, "power", base, exponent, value=value)
+    if exponents.ndim == 0:
+        return elementwise(program, "integer_power", base, value=value, parameter=int(exponents))
+    index, exponents = np.broadcast_arrays(nodes(lift(program, base)), exponents)
+    made = np.empty_like(value, np.intp, subok=False)
+    for n in np.unique(exponents):
+        at = exponents == n
+        made[at] = program.append("integer_power", (index[at],), np.asarray(value)[at], int(n))
+    return recorded(program, made, _format(value))
 
 
 def select(program: Program, mask: Any, one: Any, other: Any) -> Any:
     """Where the mask holds the one, elsewhere the other: an operation of its own, so that its line is known."""
-    one, other = lift(program, one), lift(program, other)
-    dtype = np.result_type(one.format, other.format)
-    index = np.where(plain(mask), nodes(cast(one, dtype)), nodes(cast(other, dtype)))
+    dtype = common_format(one, other)
+    index = np.where(plain(mask), *(nodes(cast(lift(program, x), dtype)) for x in (one, other)))
     return as_scalar(elementwise(program, "positive", recorded(program, index, dtype)))
 
 
@@ -132,13 +151,21 @@ def plain(given: Any) -> Any:
     return type(given)(map(plain, given)) if isinstance(given, (list, tuple)) and not hasattr(given, "_fields") else given
 
 
-def compare(program: Program, name: str, one: Any, other: Any) -> Any:
-    """A comparison of floats, kept as a guard."""
-    found = getattr(np, name)(plain(one), plain(other))
+def compare(program: Program, name: str, one: Any, other: Any, found: Any = None) -> Any:
+    """A comparison of floats, kept as a guard; found: what it said, if that is known."""
+    if found is None:
+        found = getattr(np, name)(plain(one), plain(other))
     if all(isinstance(x, Recorded) or np.asarray(x).dtype.kind in "biuf" for x in (one, other)):
         left, right = (nodes(lift(program, x)) for x in (one, other))
         program.guard(name, left, right, found)
     return found
+
+
+def truth(program: Program, condition: Any) -> Any:
+    """A condition as flags: recorded numbers are compared with 0."""
+    if holds_recorded(condition):
+        return compare(program, "not_equal", lift(program, condition), 0)
+    return np.asarray(condition, bool)
 
 
 def _called(program: Program, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
@@ -156,11 +183,15 @@ def _called(program: Program, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
         return compare(program, name, *inputs)
     if name in READS:
         return ufunc(*[plain(one) for one in inputs])
+    if name == "signbit":
+        return compare(program, "less", inputs[0], 0, found=np.signbit(plain(inputs[0])))
     if name in LOGICAL:
         truths = [compare(program, "not_equal", one, 0) if isinstance(one, Recorded) else one for one in inputs]
         return ufunc(*truths)
-    if name in ("power", "float_power"):
+    if name == "power":
         return power(program, *inputs)
+    if name == "float_power":
+        return power(program, *inputs, value=np.float_power(*map(plain, inputs)))
     if name == "square":
         return elementwise(program, "integer_power", inputs[0], value=np.square(plain(inputs[0])), parameter=2)
     if name == "matmul":
@@ -169,19 +200,42 @@ def _called(program: Program, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
         return inputs[0].copy()
     if name == "divmod":
         return (np.floor_divide(*inputs), np.remainder(*inputs))
+    if name == "modf":
+        return (np.subtract(inputs[0], np.trunc(inputs[0])), np.trunc(inputs[0]))
+    if name in ("matvec", "vecmat"):
+        a, b = (lift(program, one) for one in inputs)
+        pair = (a, b[..., None]) if name == "matvec" else (a[..., None, :], b)
+        return settled(program, np.squeeze(matmul(program, *pair), -1 if name == "matvec" else -2), ufunc(*map(plain, inputs)))
     raise NotRecorded(f"np.{name} is not recorded")
 
 
 def settled(program: Program, made: Any, value: Any) -> Any:
-    """What several operations gave, with the value that the function itself gives."""
+    """What several operations gave, with the value that the function itself gives, laid out as that is.
+
+    Raises:
+        NotRecorded: the operations give something else.
+    """
+    value = np.asarray(value) if np.ndim(value) else value
+    _alike(program, made, value)
+    block, index = program.blocks[-1], nodes(made)
+    fresh = block.operation != "numbers" and index.size == block.stop - block.start and (index >= block.start).all()
+    if not fresh:
+        index = program.append("positive", (index,), value)
+    elif index.ndim > 1:
+        index = np.empty_like(value, np.intp, subok=False)
+        index[...] = nodes(made)
+    program.overwrite(index, value)
+    return _scalar_like(recorded(program, index, _format(value)), value)
+
+
+def _alike(program: Program, made: Any, value: Any) -> None:
     if np.shape(value) != made.shape:
         raise NotRecorded("a function gave another shape than its formula")
-    if made.program.blocks[-1].operation == "numbers" or nodes(made).size != made.program.blocks[-1].stop - (
-        made.program.blocks[-1].start
-    ):
-        made = elementwise(program, "positive", made)
-    program.overwrite(nodes(made), np.asarray(value, np.float64))
-    return _scalar_like(recorded(program, nodes(made), _format(value)), value)
+    formula, wanted = program.floats(nodes(made)), np.asarray(value, np.float64)
+    known = np.isfinite(formula) & np.isfinite(wanted)
+    scale = np.max(np.abs(wanted[known]), initial=0.0)
+    if (np.abs(formula - wanted)[known] > np.finfo(_format(value)).eps ** ALIKE * scale).any():
+        raise NotRecorded("a function gave other numbers than its formula")
 
 
 def matmul(program: Program, a: Any, b: Any) -> Any:
@@ -213,14 +267,12 @@ def _reduced(program: Program, ufunc: np.ufunc, given: Any, where: Any, options:
         neutral = {"add": 0.0, "multiply": 1.0}.get(name)
         if neutral is None:
             raise NotRecorded(f"np.{name}.reduce with where is not recorded")
-        given = select(program, where, given, np.full((), neutral))
+        given = select(program, where, given, neutral)
     functions = {"add": np.sum, "multiply": np.prod, "maximum": np.max, "minimum": np.min}
     if name in ("fmax", "fmin"):
         name = {"fmax": "maximum", "fmin": "minimum"}[name]
     if name == "logaddexp":
-        top = np.max(plain(given), axis=axis, keepdims=True)
-        total = np.log(np.sum(np.exp(given - top), axis=axis, keepdims=True)) + top
-        made = total if keep else np.squeeze(total, axis=axis)
+        made = log_sum_exp(program, given, axis, keepdims=keep)
         return as_scalar(settled(program, made, np.logaddexp.reduce(plain(given), axis=axis, keepdims=keep)))
     if name not in functions:
         raise NotRecorded(f"np.{name}.reduce is not recorded")
@@ -228,7 +280,22 @@ def _reduced(program: Program, ufunc: np.ufunc, given: Any, where: Any, options:
     return functions[name](given, axis=axis, keepdims=keep, **extra)
 
 
-def _accumulated(ufunc: np.ufunc, given: Any, axis: Any) -> Any:
+def log_sum_exp(program: Program, given: Any, axis: Any, weights: Any = None, keepdims: bool = False) -> Any:
+    """log Σ w eˣ over axes; what is taken out of the sum, so that nothing overflows, is a constant."""
+    top = np.max(np.asarray(plain(given)), axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    terms = np.exp(np.subtract(given, top))
+    total = np.log(np.sum(terms if weights is None else np.multiply(terms, weights), axis=axis, keepdims=True)) + top
+    return total if keepdims else np.squeeze(total, axis=axis)
+
+
+def _log_add_exp(program: Program, a: Any, b: Any) -> Any:
+    top = np.maximum(plain(a), plain(b))
+    top = np.where(np.isfinite(top), top, 0.0)
+    return np.log(np.exp(np.subtract(a, top)) + np.exp(np.subtract(b, top))) + top
+
+
+def _accumulated(program: Program, ufunc: np.ufunc, given: Any, axis: Any = 0) -> Any:
     functions = {"add": np.cumsum, "multiply": np.cumprod}
     if ufunc.__name__ in functions:
         return functions[ufunc.__name__](given, axis=axis)
@@ -238,7 +305,12 @@ def _accumulated(ufunc: np.ufunc, given: Any, axis: Any) -> Any:
     return np.moveaxis(np.stack(rows), 0, axis)
 
 
-def _reduced_at(ufunc: np.ufunc, given: Any, indices: Any, axis: int = 0, **options: Any) -> Any:
+def _outer(program: Program, ufunc: np.ufunc, a: Any, b: Any) -> Any:
+    a, b = lift(program, a), lift(program, b)
+    return ufunc(a.reshape(*a.shape, *[1] * b.ndim), b)
+
+
+def _reduced_at(program: Program, ufunc: np.ufunc, given: Any, indices: Any, axis: int = 0) -> Any:
     rows, starts = np.moveaxis(given, axis, 0), [int(i) for i in indices]
     made = []
     for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
@@ -248,23 +320,22 @@ def _reduced_at(ufunc: np.ufunc, given: Any, indices: Any, axis: int = 0, **opti
 
 def _at(program: Program, ufunc: np.ufunc, array: Any, key: Any, *values: Any) -> None:
     """ufunc.at: entries that are named repeatedly are met one after the other."""
-    if not isinstance(array, Recorded):
-        raise NotRecorded("recorded numbers would be written into an array of floats that was made elsewhere")
     index = nodes(array)
     places = np.arange(array.size).reshape(array.shape)[plain_key(key)]
-    given = [np.broadcast_to(nodes(lift(program, one)), places.shape).reshape(-1) for one in values]
+    lifted = [lift(program, one) for one in values]
+    given = [np.broadcast_to(nodes(one), places.shape).reshape(-1).copy() for one in lifted]
     places = np.asarray(places).reshape(-1)
     left = np.arange(len(places))
     while len(left):
         _, first = np.unique(places[left], return_index=True)
         now = left[np.sort(first)]
         at = np.unravel_index(places[now], array.shape)
-        operands = [recorded(program, index[at], array.format), *(recorded(program, one[now]) for one in given)]
+        operands = [recorded(program, index[at], array.format), *(recorded(program, one[now], of.format) for one, of in zip(given, lifted, strict=True))]
         index[at] = nodes(cast(ufunc(*operands), array.format))
         left = np.delete(left, np.sort(first))
 
 
-def _unset(program: Program, name: str) -> Any:
+def _unset(name: str) -> Any:
     raise NotRecorded(f"np.{name} with where and no out leaves entries in which nothing is stored")
 
 
@@ -291,6 +362,10 @@ def _truncated_remainder(program: Program, a: Any, b: Any) -> Any:
     return a - np.trunc(np.true_divide(a, b)) * b
 
 
+def _ln_2(program: Program) -> Any:
+    return np.log(lift(program, 2.0))
+
+
 def _log_of(base: float) -> Callable[[Program, Any], Any]:
     return lambda program, x: np.log(x) / np.log(lift(program, base))
 
@@ -308,7 +383,7 @@ def _log_ndtr(program: Program, x: Any) -> Any:
 
 
 def _ndtr(program: Program, x: Any) -> Any:
-    return elementwise(program, "erfc", -x / np.sqrt(lift(program, 2.0)), value=np.zeros(np.shape(x))) / 2
+    return _named("erfc")(program, -x / np.sqrt(lift(program, 2.0))) / 2
 
 
 def _xlogy(program: Program, x: Any, y: Any) -> Any:
@@ -317,36 +392,25 @@ def _xlogy(program: Program, x: Any, y: Any) -> Any:
 
 
 def _named(name: str) -> Callable[[Program, Any], Any]:
-    """A function that NumPy has not, as the operation of that name."""
-    return lambda program, x: elementwise(program, name, x, value=np.zeros(np.shape(x)))
-
-
-def _sinc(program: Program, x: Any) -> Any:
-    y = np.pi * np.where(np.equal(x, 0), 1.0, x)
-    return np.sin(y) / y
+    """A function that NumPy has not, as the operation of that name; its value is known to the caller."""
+    return lambda program, x: elementwise(program, name, x, value=np.full(np.shape(x), np.nan))
 
 
 ELEMENTWISE = frozenset(PARTIALS) - {"power", "positive", "detach", "integer_power", "cast"}
 
-SPECIAL = ("expit", "logit", "log_expit", "xlogy", "xlog1py", "entr", "rel_entr", "ndtr", "log_ndtr") + (
-    "erf",
-    "erfc",
-    "gammaln",
-    "psi",
-    "betaln",
-    "log1p",
-    "expm1",
-    "cbrt",
-    "exp2",
+# SciPy's own ufuncs, some of them of the name of a NumPy function.
+SPECIAL = frozenset(
+    """expit logit log_expit xlogy xlog1py entr rel_entr kl_div ndtr log_ndtr erf erfc gammaln psi digamma betaln log1p expm1
+    cbrt exp2 exp10 huber pseudo_huber""".split()
 )
 
 COMPOSED: dict[str, Callable[..., Any]] = {
     "log2": _log_of(2.0),
     "log10": _log_of(10.0),
-    "exp2": lambda program, x: np.exp(x * np.log(lift(program, 2.0))),
+    "exp2": lambda program, x: np.exp(x * _ln_2(program)),
     "hypot": lambda program, a, b: np.sqrt(a * a + b * b),
-    "logaddexp": lambda program, a, b: np.log(np.exp(a) + np.exp(b)),
-    "logaddexp2": lambda program, a, b: np.log2(np.exp2(a) + np.exp2(b)),
+    "logaddexp": _log_add_exp,
+    "logaddexp2": lambda program, a, b: _log_add_exp(program, a * _ln_2(program), b * _ln_2(program)) / _ln_2(program),
     "remainder": _remainder,
     "fmod": _truncated_remainder,
     "floor_divide": lambda program, a, b: np.floor(np.true_divide(a, b)),
@@ -363,9 +427,15 @@ COMPOSED: dict[str, Callable[..., Any]] = {
     "ldexp": lambda program, x, n: x * np.exp2(n),
     "vecdot": lambda program, a, b: np.sum(np.multiply(a, b), axis=-1),
     # of SciPy
+    "log1p": lambda program, x: elementwise(program, "log1p", x),
+    "expm1": lambda program, x: elementwise(program, "expm1", x),
+    "exp10": lambda program, x: np.exp(x * np.log(lift(program, 10.0))),
+    "kl_div": lambda program, x, y: _xlogy(program, x, x / y) - x + y,
+    "pseudo_huber": lambda program, d, r: d * d * (np.sqrt(1 + (r / d) ** 2) - 1),
+    "huber": lambda program, d, r: select(program, np.abs(r) <= d, r * r / 2, d * (np.abs(r) - np.divide(d, 2))),
     "expit": lambda program, x: 1 / (1 + np.exp(-x)),
     "logit": lambda program, x: np.log(x / (1 - x)),
-    "log_expit": lambda program, x: -np.log(1 + np.exp(-x)),
+    "log_expit": lambda program, x: -_log_add_exp(program, 0.0, -x),
     "xlogy": _xlogy,
     "xlog1py": lambda program, x, y: _xlogy(program, x, 1 + y),
     "entr": lambda program, x: -_xlogy(program, x, x),
@@ -381,12 +451,6 @@ COMPOSED: dict[str, Callable[..., Any]] = {
     ),
 }
 
+METHODS: dict[str, Callable[..., Any]] = {"accumulate": _accumulated, "outer": _outer, "reduceat": _reduced_at}
 
-def composed(program: Program, name: str, value: Any, *operands: Any) -> Any:
-    """A function of `COMPOSED` with the value that the run has for it."""
-    return settled(program, COMPOSED[name](program, *operands), value)
-
-
-def scalars(found: Sequence[Any]) -> list[Any]:
-    """Results of no axes as NumPy gives them."""
-    return [as_scalar(one) for one in found]
+ANSWERS["ufunc"], ANSWERS["power"] = call, power

@@ -301,7 +301,7 @@ REFUSED = {
         r"params\['c'\], which is not in params: it has params\['a'\]",
     ),
     "too-few": (lambda p: p[0] * p[1], lambda p: [p[1]], (1.0, 2.0), {}, "returned 1 arrays, params has 2"),
-    "nothing": (cubic, lambda w: None, W, {}, "grad returned a NoneType, wanted params"),
+    "nothing": (cubic, lambda w: None, W, {}, "grad returned nothing, wanted params"),
     "raises": (lambda w: w.missing, cubic_grad, W, {}, r"test_check.py:\d+: loss raises AttributeError"),
     "grad-raises": (cubic, lambda w: 1 / 0, W, {}, r"test_check.py:\d+: grad raises ZeroDivisionError: division by"),
     "too-slow": (lambda w: time.sleep(9), cubic_grad, W, {"seconds": 0.05}, "loss did not end within 0.05 s"),
