@@ -21,7 +21,7 @@ from gradlab.frontends.numpy_code import Recording
 from gradlab.frontends.replayable import mapped
 from gradlab.problem import Inputs, Problem
 from gradlab.tape.program import UNSET, Program, Site
-from gradlab.tape.recorded import NotRecorded, Recorded
+from gradlab.tape.recorded import NotRecorded, Recorded, nodes
 from gradlab.tape.replay import Run, Unsupported, replay, ties
 
 Array = np.ndarray[Any, Any]
@@ -183,9 +183,9 @@ class Submission:
     def _call(self, functions: Mapping[str, Callable[..., Any]], function: str, *args: Any) -> Any:
         name = self._names[function]
         arrays = list(_arrays(args))
-        before = [array.tobytes() for array in arrays]
+        before = [_contents(array) for array in arrays]
         result = watched(self.origin, name, self.seconds, functions[function], *args)
-        if any(array.tobytes() != kept for array, kept in zip(arrays, before, strict=True)):
+        if any(_contents(array) != kept for array, kept in zip(arrays, before, strict=True)):
             raise SubmissionError(f"{self.origin}: {name} changes one of its inputs in place; copy it first")
         return result
 
@@ -289,3 +289,8 @@ def _arrays(values: Any) -> Iterator[Array]:
             yield value
         elif isinstance(value, tuple):
             yield from _arrays(value)
+
+
+def _contents(array: Array) -> bytes:
+    """What stands in an array: numbers, or which nodes."""
+    return (nodes(array) if isinstance(array, Recorded) else array).tobytes()

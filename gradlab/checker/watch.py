@@ -10,6 +10,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,6 +18,9 @@ import numpy as np
 
 from gradlab.tape.program import is_foreign
 from gradlab.tape.recorded import NotRecorded
+
+
+PACKAGE = str(Path(__file__).parents[1])
 
 
 class SubmissionError(Exception):
@@ -59,8 +63,12 @@ def watched(origin: str, name: str, seconds: float, function: Callable[..., Any]
 def _where(origin: str, error: BaseException) -> str:
     """file:line, the innermost line of the user's own files which the error came through."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if frame.filename == origin or not is_foreign(frame.filename)]
+    own = [frame for frame in frames if frame.filename == origin or _is_users(frame.filename)]
     return f"{own[-1].filename}:{own[-1].lineno}" if own else origin
+
+
+def _is_users(filename: str) -> bool:
+    return not is_foreign(filename) and not filename.startswith(PACKAGE)
 
 
 def _what(error: BaseException) -> str:
