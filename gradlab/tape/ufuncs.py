@@ -91,7 +91,7 @@ def elementwise(program: Program, name: str, *operands: Any, value: Any = None, 
     if value is None:
         with np.errstate(all="ignore"):
             value = getattr(np, name)(*[plain(one) for one in operands])
-    return _scalar_like(recorded(program, program.append(name, index, value, parameter), _format(value)), value)
+    return scalar_like(recorded(program, program.append(name, index, value, parameter), _format(value)), value)
 
 
 def power(program: Program, base: Any, exponent: Any, value: Any = None) -> Any:
@@ -225,7 +225,7 @@ def settled(program: Program, made: Any, value: Any) -> Any:
         index = np.empty_like(value, np.intp, subok=False)
         index[...] = nodes(made)
     program.overwrite(index, value)
-    return _scalar_like(recorded(program, index, _format(value)), value)
+    return scalar_like(recorded(program, index, _format(value)), value)
 
 
 def _alike(program: Program, made: Any, value: Any) -> None:
@@ -344,7 +344,7 @@ def _format(value: Any) -> Any:
     return dtype if dtype.kind == "f" else np.float64
 
 
-def _scalar_like(made: Any, value: Any) -> Any:
+def scalar_like(made: Any, value: Any) -> Any:
     if type(value) is float:
         made.kind = PYTHON
     return as_scalar(made) if not isinstance(value, np.ndarray) else made
@@ -419,7 +419,7 @@ COMPOSED: dict[str, Callable[..., Any]] = {
     "fabs": lambda program, x: np.abs(x),
     "fmax": lambda program, a, b: np.maximum(a, b),
     "fmin": lambda program, a, b: np.minimum(a, b),
-    "copysign": lambda program, a, b: np.abs(a) * np.where(np.signbit(b), -1.0, 1.0),
+    "copysign": lambda program, a, b: np.abs(lift(program, a)) * np.where(np.signbit(b), -1.0, 1.0),
     "deg2rad": lambda program, x: x * (np.pi / 180),
     "radians": lambda program, x: x * (np.pi / 180),
     "rad2deg": lambda program, x: x * (180 / np.pi),
