@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.program import is_foreign
+
 
 class SubmissionError(Exception):
     """Code that cannot be judged: one line that says what is wrong, where, and what would be right."""
@@ -52,9 +54,10 @@ def watched(origin: str, name: str, seconds: float, function: Callable[..., Any]
 
 
 def _where(origin: str, error: BaseException) -> str:
-    """origin:line, the last line of that file which the error came through."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
-    return f"{origin}:{lines[-1]}" if lines else origin
+    """file:line, the innermost line of the user's own files which the error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == origin or not is_foreign(frame.filename)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else origin
 
 
 def _what(error: BaseException) -> str:

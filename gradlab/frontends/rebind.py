@@ -108,7 +108,7 @@ class Rebind:
             return functools.lru_cache(**value.cache_parameters())(self(value.__wrapped__))
         if isinstance(value, types.BuiltinMethodType):
             return self._builtin(value)
-        if isinstance(value, types.ModuleType):
+        if isinstance(value, (types.ModuleType, Module)):
             return Module(self, value) if is_users(value.__name__) or self._is_seen(value.__name__) else value
         if isinstance(value, np.ndarray):
             return self._array(value)
@@ -221,7 +221,7 @@ class Rebind:
         except TypeError:  # its memory is not an object's
             return value
         self._remember(value, made)
-        for name, part in _state(value).items():
+        for name, part in state_of(value).items():
             object.__setattr__(made, name, self(part))
         return made
 
@@ -232,7 +232,7 @@ class Rebind:
                 made = self._remember(value, kind() if kind is dict else _emptied(value, self))
             elif is_users(kind.__module__):
                 made = self._remember(value, dict.__new__(self(kind)))
-                vars(made).update({name: self(part) for name, part in _state(value).items()})
+                vars(made).update({name: self(part) for name, part in state_of(value).items()})
             else:
                 return value
             for key, part in value.items():
@@ -253,7 +253,7 @@ class Rebind:
         return self(builtins.__import__(name, scope, local, fromlist, level))
 
     def _is_seen(self, name: str) -> bool:
-        return name in self.stand_ins.members or name.partition(".")[0] in ("numpy", "scipy")
+        return bool(self.stand_ins.members) and name.partition(".")[0] in ("math", "numpy", "scipy")
 
     def member(self, module: types.ModuleType, name: str) -> Any:
         """What an attribute of a module is here. Raises AttributeError where it has none."""
@@ -261,10 +261,10 @@ class Rebind:
         if name in self.stand_ins.members.get(module.__name__, {}):
             return self.stand_ins.members[module.__name__][name]
         if not is_users(module.__name__):
-            if isinstance(value, types.ModuleType) or id(value) in self._by_id:
+            if isinstance(value, (types.ModuleType, Module)) or id(value) in self._by_id:
                 return self(value)
             return self.stand_ins.module(module.__name__, value)
-        scope, seen = self._scope(vars(module))
+        scope, seen = self._scope(_namespace(module))
         if name not in seen or name not in scope:
             seen.add(name)
             scope[name] = self(value)
@@ -272,7 +272,7 @@ class Rebind:
 
     def assign(self, module: types.ModuleType, name: str, value: Any) -> None:
         """Set an attribute of the copy of a module."""
-        scope, seen = self._scope(vars(module))
+        scope, seen = self._scope(_namespace(module))
         seen.add(name)
         scope[name] = value
 
@@ -296,6 +296,14 @@ class Module:
         return dir(self._module)
 
 
+def _namespace(module: Any) -> dict[str, Any]:
+    """The names of a module, or of the copy that stands for one."""
+    if isinstance(module, Module):
+        inner = vars(module)
+        return inner["_rebind"]._scope(_namespace(inner["_module"]))[0]  # type: ignore[no-any-return]
+    return vars(module)
+
+
 def view_like(view: np.ndarray[Any, Any], root: np.ndarray[Any, Any], made: Any) -> Any:
     """The part of a copy of an array that a view is of the array: it shares the copy's memory."""
     from gradlab.tape.recorded import Recorded, nodes, recorded
@@ -311,7 +319,7 @@ def view_like(view: np.ndarray[Any, Any], root: np.ndarray[Any, Any], made: Any)
     return recorded(made.program, part, made.format) if isinstance(made, Recorded) else part
 
 
-def _state(value: Any) -> dict[str, Any]:
+def state_of(value: Any) -> dict[str, Any]:
     """The attributes of an object, those in slots too."""
     found = dict(getattr(value, "__dict__", {}))
     for kind in type(value).__mro__:

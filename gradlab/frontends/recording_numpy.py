@@ -62,7 +62,7 @@ class RecordingNumPy:
         if type(given) is not np.ndarray and isinstance(given, np.ndarray):
             raise NotRecorded(SUBCLASSES.get(type(given).__name__, f"{type(given).__name__} is not recorded"))
         if given.dtype.kind != "f":
-            return given.copy()
+            return integers(given.copy())
         return recorded(self.program, self.program.append("numbers", (), given, "captured"), given.dtype)
 
     def object(self, given: Any) -> Any:
@@ -115,8 +115,8 @@ class RecordingNumPy:
     def _own(self, made: Any) -> Any:
         if isinstance(made, (np.random.RandomState, np.random.Generator)):
             return Draws(self, made)
-        if type(made) is np.ndarray and made.dtype.kind == "f":
-            return self._made(made)
+        if type(made) is np.ndarray:
+            return self._made(made) if made.dtype.kind == "f" else integers(made)
         if isinstance(made, (list, tuple)) and any(type(one) is np.ndarray for one in made):
             parts = [self._own(one) for one in made]
             return type(made)(*parts) if hasattr(made, "_fields") else type(made)(parts)
@@ -204,7 +204,7 @@ class RecordingNumPy:
             if isinstance(given, (list, tuple)) or not isinstance(given, Recorded):
                 if not holds_recorded(given):
                     plain_array = np.array(given, dtype=dtype, copy=copies or None, order=order)
-                    return self._made(plain_array) if plain_array.dtype.kind == "f" else plain_array
+                    return self._own(plain_array)
                 given, copies = stacked(self.program, given), False
             wanted = given.format if dtype is None else np.dtype(dtype)
             if wanted == object:
@@ -280,6 +280,23 @@ class ListedUfunc:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ufunc, name)
+
+
+class Integers(np.ndarray):
+    """An array that records nothing, whose `dot` asks recorded numbers all the same: NumPy's own would ask nobody."""
+
+    def dot(self, other: Any, out: Any = None) -> Any:
+        return np.dot(self, other, out)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if any(issubclass(kind, Recorded) for kind in types):
+            return NotImplemented  # which leaves it to the recorded array
+        return super().__array_function__(function, types, args, kwargs)
+
+
+def integers(array: Array) -> Array:
+    """An array of integers or truths as the code sees it."""
+    return array.view(Integers) if type(array) is np.ndarray and array.dtype.kind in "biu" else array
 
 
 class Draws:

@@ -59,7 +59,8 @@ class Certificate:
 
     gap: the largest distance, relative to its entry, between enclosures that lie apart by less than half an ulp.
     undecided: why, where some entry is. inexact: how many arrays or numbers had been rounded before the code had them.
-    kinks: by path, the leaf's shape: entries that agree with one of several slopes at a tie.
+    kinks: by path, the leaf's shape: entries that agree with one of several slopes at a tie. underflown: those that
+    are no zeros, and too small for the format.
     """
 
     enclosures: Enclosures
@@ -70,6 +71,12 @@ class Certificate:
     undecided: str = ""
     inexact: int = 0
     kinks: dict[str, Array] = field(default_factory=dict)
+    underflown: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more digits may decide some entry."""
+        return any((one.undecided & ~self.underflown[path]).any() for path, one in self.judged.items())
 
 
 class Prover:
@@ -106,7 +113,7 @@ class Prover:
             if certificate.enclosures.tied:
                 self._at_kinks(certificate, previous)
             previous = certificate
-            if not any(one.undecided.any() for one in certificate.judged.values()):
+            if not certificate.is_open:
                 break
             if time.perf_counter() + 2 * (time.perf_counter() - start) > self.deadline:
                 certificate.undecided = "there was no time for more digits (seconds=…)"
@@ -155,7 +162,7 @@ class Prover:
             one.agree |= zero
             one.scale = np.where(zero, 0.0, one.scale)
             certificate.gap = max(certificate.gap, self._half_ulp(one, found[path], true[path], pair.other))
-            self._underflow(one, zero)
+            certificate.underflown[path] = self._underflow(one, zero)
             certificate.judged[path], certificate.zero[path] = one, zero
         return certificate
 
@@ -165,7 +172,7 @@ class Prover:
             return
         for path, one in certificate.judged.items():
             now, before = (seen[path].radius + seen[path].other_radius for seen in (certificate.seen, previous.seen))
-            chosen = one.undecided & np.isfinite(now) & (now > 0.5 * before)
+            chosen = one.undecided & ~certificate.underflown[path] & np.isfinite(now) & (now > 0.5 * before)
             one.agree |= chosen
             if chosen.any():
                 certificate.kinks[path] = chosen.any(axis=0)
@@ -184,11 +191,12 @@ class Prover:
         with np.errstate(invalid="ignore", divide="ignore"):
             return float(np.max(np.where(close, one.distance / one.scale, 0.0), initial=0.0))
 
-    def _underflow(self, one: Judged, zero: Array) -> None:
+    def _underflow(self, one: Judged, zero: Array) -> Array:
         """A number that the format does not hold is no zero, and nothing that floats show of it is agreement."""
-        lost = ~zero & (one.scale < np.finfo(self.dtype).tiny)
+        lost = ~zero & (one.scale + one.allowed < np.finfo(self.dtype).tiny)
         one.agree &= ~lost
         one.disagree &= ~lost
+        return lost
 
     def _excuse(self, certificate: Certificate) -> None:
         """Take back what constants and data that were rounded beforehand explain."""
@@ -279,4 +287,3 @@ def _moved_leaves(rng: np.random.Generator) -> Any:
         return np.asarray(moved, dtype=object).reshape(1, *values.shape)
 
     return leaves
-

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from gradlab.checker.verdict import Verdict
-from gradlab.gradients.called import GradientCheckError, UntoldEntries, WrongGradient, needs_callable
+from gradlab.gradients.called import (
+    GradientCheckError,
+    UntoldEntries,
+    WrongGradient,
+    in_one_line,
+    needs_callable,
+    takes,
+)
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.points import GIVEN, SEVERAL, inspect
 from gradlab.gradients.report import GradientReport
@@ -16,6 +22,7 @@ from gradlab.gradients.subject import Subject
 from gradlab.gradients.tree import selected, tree
 
 
+@in_one_line
 def check_gradient(
     loss: Callable[[Any], Any],
     grad: Callable[[Any], Any],
@@ -56,6 +63,8 @@ def check_gradient(
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
     """
     needs_callable(loss=loss, grad=grad, **({} if twin is None else {"twin": twin}))
+    takes("loss", loss, "params")
+    takes("grad", grad, "params")
     if truncation is not None:
         raise GradientCheckError(
             "truncation cuts the loop over time, which check_gradient does not see: use check_step"
@@ -72,10 +81,10 @@ def check_gradient(
         twin=None if twin is None else lambda given: twin(given),
     )
     selected(taken, subject.subset)
-    report = inspect(
+    found = inspect(
         subject, Conventions(sign, scale, clip), examples=examples, seed=seed, seconds=seconds, points=points
     )
-    return replace(report, patience=patience(diagnosis))
+    return GradientReport.of(found, patience=patience(diagnosis))
 
 
 def assert_gradient(

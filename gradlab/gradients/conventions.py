@@ -47,7 +47,9 @@ class Conventions:
             most = 3 if found[0] == "norm" else 2
             found = found[1] if 2 <= len(found) <= most and all(map(_number, found[1:])) else None
         if not _number(found):
-            raise GradientCheckError(f"clip={self.clip!r}, wanted a number, ('value', c), ('norm', c) or ('norm', c, eps)")
+            raise GradientCheckError(
+                f"clip={self.clip!r}, wanted a number, ('value', c), ('norm', c) or ('norm', c, eps)"
+            )
         return float(found)
 
     @property

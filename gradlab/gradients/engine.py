@@ -19,7 +19,7 @@ from gradlab.arithmetic.floats import FloatArithmetic
 from gradlab.checker.verdict import Judged, judge
 from gradlab.gradients.certificate import Certificate, Prover
 from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.differences import Differences, Slopes, coordinate, directions
+from gradlab.gradients.differences import CLOSER, Differences, Slopes, coordinate, directions
 from gradlab.gradients.evidence import Evidence, against, refuse_infinite
 from gradlab.gradients.guards import Observed
 from gradlab.gradients.imaginary import slopes as complex_slopes
@@ -108,6 +108,8 @@ class PointCheck:
         evidence.bits = certificate.enclosures.bits
         evidence.zero, evidence.kinks = certificate.zero, certificate.kinks
         evidence.truth = {path: pair.other for path, pair in certificate.seen.items()}
+        for path, where in certificate.kinks.items():  # any slope will do there
+            evidence.truth[path] = np.where(where, self.found[path], evidence.truth[path])
         evidence.add("certified", certificate.judged)
         evidence.add("float_run", self._float_run(certificate) if bounded else self._no_numbers(certificate))
         if certificate.gap:
@@ -242,7 +244,9 @@ class PointCheck:
             evidence.notes.append("clipping by norm needs every coordinate, and some could not be told")
         rounding, why = self._rounding()
         wanted, wider = self.conventions.applied(slope), self.conventions.widened(error)
-        evidence.add("finite_difference", against(self.found, rounding, wanted, wider))
+        judged = against(self.found, rounding, wanted, wider)
+        self._confirm(judged, rounding)
+        evidence.add("finite_difference", judged)
         evidence.truth = wanted
         if self.unproven:
             evidence.estimated["finite_difference"] = self.unproven
@@ -258,6 +262,34 @@ class PointCheck:
         loss = {p: np.where(np.isnan(known[p]), np.inf, chain[p]) for p in known}
         evidence.add("complex_step", against(self.found, rounding, exact, self.conventions.widened(loss)))
         evidence.truth = {p: np.where(np.isnan(known[p]), wanted[p], exact[p]) for p in known}
+
+    def _confirm(self, judged: dict[str, Judged], rounding: dict[str, Array]) -> None:
+        """Ask again, at far smaller steps, of entries that differences call wrong: a kink may lie within the step.
+
+        Only what every step calls wrong is wrong; the error of differences is an estimate.
+        """
+        if self.conventions.clip is not None:
+            return
+        size, K = self.subject.point.size, self.subject.count
+        for path, one in judged.items():
+            shape = one.disagree.shape
+            where = np.flatnonzero(
+                one.disagree.reshape(K, -1).any(axis=0) & np.isfinite(self.found[path]).reshape(K, -1).all(axis=0)
+            )
+            rows = [coordinate(size, self.places[path].start + int(at)) for at in where]
+            for closer in CLOSER[1:]:
+                seen = self._differences(np.array(rows), closer)
+                wrong = np.ones((K, int(np.prod(shape[1:], dtype=int))), bool)
+                for row, at in enumerate(where):
+                    known = row < len(seen.values)
+                    factor = self.conventions.factor
+                    slope = factor * seen.values[row] if known else np.zeros(K)
+                    bound = abs(factor) * seen.bounds[row] if known else np.full(K, np.inf)
+                    again = judge(
+                        self.found[path].reshape(K, -1)[:, at], rounding[path].reshape(K, -1)[:, at], slope, bound
+                    )
+                    wrong[:, at] = again.disagree | (again.undecided & ~seen.kinks[row] if known else True)
+                one.disagree &= wrong.reshape(shape)
 
     def by_twin(self) -> None:
         """What the same loss in jax.numpy says.
@@ -309,8 +341,12 @@ class PointCheck:
         drawn = [self.rng.permutation(place.stop - place.start)[:share] + place.start for place in self.places.values()]
         return sorted(int(at) for part in drawn for at in part)
 
-    def _differences(self, rows: Array) -> Slopes:
-        """Slopes along the rows, as many as there is time for; the step is found on the one in the middle."""
+    def _differences(self, rows: Array, closer: float = 1.0) -> Slopes:
+        """Slopes along the rows, as many as there is time for; the step is found on the one in the middle.
+
+        Args:
+            closer: the part of that step which is taken.
+        """
         if not len(rows):
             return Slopes(*(np.zeros((0, self.subject.count)) for _ in range(3)))
 
@@ -321,7 +357,7 @@ class PointCheck:
             for row in rows:
                 if each and time.perf_counter() > self.request.deadline:
                     break
-                each.append(differences.along(row, step))
+                each.append(differences.along(row, step * closer))
             return Slopes(
                 *(np.concatenate([getattr(one, name) for one in each]) for name in ("values", "bounds", "kinks"))
             )

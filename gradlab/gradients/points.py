@@ -1,10 +1,10 @@
-"""The report on a subject: at the point given, and at others beside it, for one point proves nothing about another."""
+"""What is found of a subject at the point given, and at others beside it: one point proves nothing about another."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.engine import PointCheck, Request
 from gradlab.gradients.evidence import Evidence
+from gradlab.gradients.findings import Findings, Point
 from gradlab.gradients.guards import Observed, blind
-from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Subject
 
 Array = np.ndarray[Any, Any]
@@ -26,31 +26,10 @@ JITTERED = 2  # points with every entry moved, relative to the size of its leaf
 SMALLER = 2.0**-7  # the scale of one more
 
 
-@dataclass(frozen=True)
-class Point:
-    """A point at which a gradient was checked, and what came of it there.
-
-    decided: how many entries the proof decided. why: what stood in its way, where it decided none.
-    """
-
-    name: str
-    verdict: Verdict | None
-    decided: int = 0
-    why: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "point": self.name,
-            "verdict": None if self.verdict is None else str(self.verdict),
-            "certified": self.decided,
-            "why": self.why,
-        }
-
-
 def inspect(
     subject: Subject, conventions: Conventions, *, examples: int, seed: int, seconds: float, points: str = SEVERAL
-) -> GradientReport:
-    """The report on one subject.
+) -> Findings:
+    """What is found of one subject.
 
     Args:
         examples: how many coordinates are probed, at most, where each costs calls of the loss.
@@ -64,7 +43,7 @@ def inspect(
     with np.errstate(all="ignore"):
         report = inspect_at(subject, request)
         first = time.perf_counter() - start
-        tried = [_point("the point given", report)]
+        tried = [_point("the one given", report)]
         if points == SEVERAL and subject.movable and report.verdict is not Verdict.DISAGREE:
             for name, other in beside(subject, seed):
                 if request.deadline - time.perf_counter() < 1.5 * first:
@@ -73,7 +52,7 @@ def inspect(
                 seen, found = _beside(name, other, request, report.evidence.bits or 0)
                 tried.append(seen)
                 if found is not None and found.verdict is Verdict.DISAGREE:
-                    note = f"not wrong at the point given, but wrong beside it: {name}"
+                    note = f"not wrong at the point given, but wrong {name}"
                     report = replace(found, notes=(note, *found.notes))
                     break
             if len(tried) > 1:
@@ -81,8 +60,8 @@ def inspect(
     return replace(report, points=tuple(tried), seconds=time.perf_counter() - start)
 
 
-def inspect_at(subject: Subject, request: Request) -> GradientReport:
-    """The report on one subject at its point alone.
+def inspect_at(subject: Subject, request: Request) -> Findings:
+    """What is found of one subject at its point alone.
 
     Raises:
         GradientCheckError: it cannot be checked; the message says in a line why.
@@ -94,11 +73,12 @@ def inspect_at(subject: Subject, request: Request) -> GradientReport:
     evidence = Evidence()
     if observed.steady:
         evidence = check.run()
+        observed.needs_loss()
         observed.settle()
     if not observed.steady:
         evidence = Evidence()
     notes = [*observed.notes, *evidence.notes, *blind(subject, evidence.truth, evidence.zero)]
-    return GradientReport(
+    return Findings(
         subject=subject,
         conventions=request.conventions,
         found=check.found,
@@ -114,10 +94,10 @@ def beside(subject: Subject, seed: int) -> Iterator[tuple[str, Subject]]:
     rng = np.random.default_rng(seed + 1)
     for number in range(JITTERED):
         moved = {path: _moved(leaf, rng) for path, leaf in subject.params.leaves.items()}
-        yield f"every entry moved by up to a quarter ({number + 1})", subject.at(moved)
+        yield f"beside it ({number + 1})", subject.at(moved)
     small = {path: _moved(leaf, rng) for path, leaf in subject.params.leaves.items()}
     small = {path: (leaf * SMALLER).astype(leaf.dtype) for path, leaf in small.items()}
-    yield "parameters of 1/128 the size", subject.at(small)
+    yield "at 1/128 the size", subject.at(small)
 
 
 def settle(subject: Subject) -> None:
@@ -125,7 +105,7 @@ def settle(subject: Subject) -> None:
     subject.run(subject.params.rebuilt())
 
 
-def _beside(name: str, subject: Subject, request: Request, bits: int) -> tuple[Point, GradientReport | None]:
+def _beside(name: str, subject: Subject, request: Request, bits: int) -> tuple[Point, Findings | None]:
     """What the proof says at another point; nothing, where there is none."""
     try:
         observed = Observed(subject)
@@ -136,7 +116,7 @@ def _beside(name: str, subject: Subject, request: Request, bits: int) -> tuple[P
     evidence = check.evidence
     if not evidence.is_certified:
         return Point(name, None, why=evidence.refused["certified"]), None
-    report = GradientReport(
+    report = Findings(
         subject=subject,
         conventions=request.conventions,
         found=check.found,
@@ -152,7 +132,7 @@ def _beside(name: str, subject: Subject, request: Request, bits: int) -> tuple[P
     return _point(name, report), report
 
 
-def _point(name: str, report: GradientReport) -> Point:
+def _point(name: str, report: Findings) -> Point:
     judged = [by_oracle["certified"] for by_oracle in report.evidence.judged.values() if "certified" in by_oracle]
     decided = sum(int((one.agree | one.disagree).sum()) for one in judged)
     return Point(name, report.verdict, decided, report.evidence.refused.get("certified", ""))

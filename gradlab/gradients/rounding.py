@@ -6,6 +6,7 @@ whatever the order in which an implementation multiplies them out, it is off by 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from gradlab.arithmetic.rounded import RoundedArithmetic
 from gradlab.gradients.recording import Recorded, Refused
 from gradlab.gradients.subject import Subject
+from gradlab.tape import Block
 from gradlab.tape.paths import Paths
 from gradlab.tape.replay import Run, Unsupported
 
@@ -26,11 +28,15 @@ class RoundingBounds:
     Every property raises Refused where some function has no bounds.
 
     Args:
-        dtype: the least precise format in which the code runs.
+        dtype: the least precise format among parameters and gradients.
     """
 
     def __init__(self, recorded: Recorded, dtype: Any) -> None:
-        self.recorded, self.dtype = recorded, np.dtype(dtype)
+        self.recorded = recorded
+        self.dtype = _narrower(np.dtype(dtype), recorded.program.blocks)
+        # The outputs are asked of float64 parameters: only what casts them rounds more.
+        nodes = recorded.loss[0]
+        self.outputs_dtype = _narrower(np.dtype(np.float64), [b for b in recorded.program.blocks if b.stop <= nodes])
 
     def _run(self, dtype: Any, length: int | None = None) -> Run:
         try:
@@ -51,8 +57,9 @@ class RoundingBounds:
 
     @cached_property
     def outputs(self) -> Array:
-        """(K,): on what rounding may have done to the outputs, in float64."""
-        run = self._whole if self.dtype == np.float64 else self._run(np.float64, self.recorded.loss[0])
+        """(K,): on what rounding may have done to the outputs, for parameters in float64."""
+        same = self.dtype == self.outputs_dtype
+        run = self._whole if same else self._run(self.outputs_dtype, self.recorded.loss[0])
         with np.errstate(all="ignore"):
             return np.asarray(run.numbers(self.recorded.outputs).bounds())
 
@@ -63,6 +70,12 @@ class RoundingBounds:
         with np.errstate(all="ignore"):
             paths = Paths(run, self.recorded.outputs[:, None])
             return {path: paths.bounds(self.recorded.leaves[path]) for path in self.recorded.gradients}
+
+
+def _narrower(dtype: np.dtype[Any], blocks: Iterable[Block]) -> np.dtype[Any]:
+    """The least precise of a format and those that numbers are cast to."""
+    casts = [np.dtype(block.parameter) for block in blocks if block.operation == "cast"]
+    return min([dtype, *casts], key=lambda one: one.itemsize)
 
 
 def narrowest(subject: Subject, found: dict[str, Array]) -> Any:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradlab.checker.verdict import Verdict
-from gradlab.gradients.called import GradientCheckError, call, needs_callable
+from gradlab.gradients.called import GradientCheckError, call, in_one_line, needs_callable, takes
 from gradlab.gradients.check import limits, patience
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.cotangents import drawn, paired, zeros
+from gradlab.gradients.findings import Findings
 from gradlab.gradients.points import SEVERAL, inspect
 from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Functions, Subject
@@ -87,6 +88,7 @@ class Unrolled:
         return mapped(lambda _, leaf: leaf.copy(), self.boundaries[t], "")
 
 
+@in_one_line
 def check_step(
     forward_step: Callable[[Any, Any, Any], Any],
     backward_step: Callable[[Any, Any, Any, Any], Any],
@@ -120,6 +122,8 @@ def check_step(
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
     """
     needs_callable(forward_step=forward_step, backward_step=backward_step)
+    takes("forward_step", forward_step, "params", "x_t", "state")
+    takes("backward_step", backward_step, "params", "d_output", "d_state", "cache")
     limits(seconds, examples, seed, points)
     if truncation is not None:
         limits(seconds, truncation, seed)
@@ -128,7 +132,7 @@ def check_step(
         raise GradientCheckError("x has no steps, wanted (T, …) with T at least 1")
     conventions = Conventions(sign, scale)
 
-    def run(given: Inputs, *, last: bool = True) -> GradientReport:
+    def run(given: Inputs, *, last: bool = True) -> Findings:
         subject = _subject(forward_step, backward_step, given, truncation, seconds, seed, last=last)
         return inspect(subject, conventions, examples=examples, seed=seed, seconds=seconds, points=points)
 
@@ -141,7 +145,7 @@ def check_step(
     if report.verdict is Verdict.DISAGREE:
         one = inputs._replace(x=inputs.x[:1])
         also = (_carried(run(one), run(one, last=False)),)
-    return replace(report, notes=notes, also=also, patience=patience(diagnosis))
+    return GradientReport.of(replace(report, notes=notes), also=also, patience=patience(diagnosis))
 
 
 def _subject(
@@ -193,7 +197,7 @@ def _sum(a: Any, b: Any) -> Any:
     return mapped(lambda path, leaf: leaf + others[path] if path in others else leaf, a, "")
 
 
-def _carried(whole: GradientReport, alone: GradientReport) -> str:
+def _carried(whole: Findings, alone: Findings) -> str:
     """What one step says of the carry: with a gradient that comes from the step after, and without."""
     wrong, own = (
         {path for path, leaf in report.leaves.items() if leaf.verdict is Verdict.DISAGREE} for report in (whole, alone)

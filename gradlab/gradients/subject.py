@@ -63,7 +63,7 @@ class Subject:
         return np.array([scalar(value, self.loss_name) for value in outputs], np.float64)
 
     def run(self, tree: Any) -> tuple[Array, dict[str, Array]]:
-        """The user's own run: outputs (K,), then gradients by path (K, …), for what the first leaves the second may read."""
+        """The user's own run: outputs (K,), then gradients by path (K, …), which may read what the first left."""
         outputs = self.call(self.floats, tree)
 
         def gradients(given: Any) -> Any:
@@ -89,16 +89,18 @@ class Subject:
         return replace(self, params=replace(self.params, leaves=leaves))
 
     def along(self) -> Callable[[Array], Array]:
-        """Outputs (K,) as a function of the parameters laid end to end, (N,)."""
+        """Outputs (K,) as a function of the parameters laid end to end, (N,); nan where the function raises."""
         wide = self.wide
         shapes = {path: leaf.shape for path, leaf in wide.leaves.items()}
         ends = np.cumsum([leaf.size for leaf in wide.leaves.values()])
 
         def at(vector: Array) -> Array:
             parts = np.split(vector.copy(), ends[:-1])
-            return self.floats(
-                wide.rebuilt({p: part.reshape(shape) for (p, shape), part in zip(shapes.items(), parts, strict=True)})
-            )
+            leaves = {p: part.reshape(shape) for (p, shape), part in zip(shapes.items(), parts, strict=True)}
+            try:
+                return self.floats(wide.rebuilt(leaves))
+            except Exception:  # noqa: BLE001  (at the point itself the function ran; beside it, it need not)
+                return np.full(self.count, np.nan)
 
         return at
 

@@ -139,6 +139,8 @@ def matched(wanted: Tree, given: Any, subset: tuple[str, ...] | None, origin: st
         if missing:
             raise GradientCheckError(f"{origin} returned nothing for {_named(missing)}")
         return {path: found[path] for path in selected(wanted, subset)}
+    if given is None:
+        raise GradientCheckError(f"{origin} returned nothing, wanted {_layout(wanted, wanted.name)}")
     if not found:
         raise GradientCheckError(f"{origin} returned {_kind(given)}, wanted {_layout(wanted, wanted.name)}")
     return {path: found[path] for path in ours if path in found}

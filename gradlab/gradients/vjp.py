@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gradlab.gradients.called import call, needs_callable
+from gradlab.gradients.called import call, in_one_line, needs_callable, takes
 from gradlab.gradients.check import chosen, limits, patience
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.cotangents import cotangents as worth_asking
@@ -19,6 +18,7 @@ from gradlab.gradients.subject import Functions, Subject
 from gradlab.gradients.tree import mapped, selected, tree
 
 
+@in_one_line
 def check_vjp(
     f: Callable[[Any], Any],
     vjp: Callable[[Any, Any], Any],
@@ -50,6 +50,8 @@ def check_vjp(
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
     """
     needs_callable(f=f, vjp=vjp)
+    takes("f", f, "x")
+    takes("vjp", vjp, "x", "upstream")
     limits(seconds, examples, seed, points)
     limits(seconds, cotangents, seed)
     taken = tree(x, "x")
@@ -76,8 +78,8 @@ def check_vjp(
         upstream=[u for _, u in upstream],
     )
     selected(taken, subject.subset)
-    report = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed, seconds=seconds, points=points)
-    return replace(report, patience=patience(diagnosis))
+    found = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed, seconds=seconds, points=points)
+    return GradientReport.of(found, patience=patience(diagnosis))
 
 
 def _copied(given: Any) -> Any:

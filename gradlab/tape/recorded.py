@@ -94,6 +94,13 @@ class Recorded(np.ndarray):
     def __rpow__(self, base: Any, modulus: None = None) -> Any:  # type: ignore[override]
         return _scalar_power(base, self) if _are_scalars(self, base) else super().__rpow__(base)
 
+    def __eq__(self, other: object) -> Any:
+        # NumPy would compare arrays of several fields field by field.
+        return np.equal(self, other) if _is_numeric(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return np.not_equal(self, other) if _is_numeric(other) else NotImplemented
+
     # ---- moving about
 
     def __getitem__(self, key: Any) -> Any:
@@ -497,6 +504,10 @@ def _scalar_power(base: Any, exponent: Any) -> Any:
     if type(value) is float:
         made.kind = PYTHON
     return made
+
+
+def _is_numeric(given: Any) -> bool:
+    return isinstance(given, (np.ndarray, np.generic, bool, int, float, list, tuple))
 
 
 def _is_number_type(dtype: Any) -> bool:

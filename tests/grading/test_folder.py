@@ -142,9 +142,11 @@ def test_a_folder_agrees_only_where_every_file_does(verdicts: list[str], whole: 
     assert FolderReport("class", len(rows), rows, interrupted=True).ok is False
 
 
+# A shell that starts the tests in the background has them, and what they start, ignore Ctrl-C.
 SCRIPT = """
-import sys
+import signal, sys
 from gradlab.grading import grade_folder, Limits
+signal.signal(signal.SIGINT, signal.default_int_handler)
 seen = lambda *call: print(*call, flush=True)
 report = grade_folder(sys.argv[1], limits=Limits(seconds=600.0), workers=2, diagnosis=False, progress=seen)
 print(report.interrupted, [row.file for row in report.rows], flush=True)

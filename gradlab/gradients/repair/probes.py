@@ -14,9 +14,9 @@ from gradlab.checker.verdict import Verdict
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.engine import Request
+from gradlab.gradients.findings import Findings
 from gradlab.gradients.points import inspect_at
 from gradlab.gradients.repair.copies import Copied
-from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Subject
 from gradlab.gradients.tree import mapped, tree, walked
 
@@ -36,7 +36,7 @@ class Probes:
         report: of the wrong gradient, there.
     """
 
-    def __init__(self, report: GradientReport) -> None:
+    def __init__(self, report: Findings) -> None:
         self.conventions, self.seed = report.conventions, report.seed
         self.subjects = [report.subject]
         self.report = report
@@ -50,7 +50,7 @@ class Probes:
             if np.isfinite(outputs).all():
                 self.subjects.append(subject)
 
-    def right_with(self, codes: Mapping[CodeType, CodeType]) -> GradientReport | None:
+    def right_with(self, codes: Mapping[CodeType, CodeType]) -> Findings | None:
         """The least sharp of the reports on a gradient with other code in it, if it agrees at every point."""
         name = self.subjects[0].gradient_name
 
@@ -61,19 +61,22 @@ class Probes:
 
         return self._all_agree([mended(subject) for subject in self.subjects])
 
-    def right_after(self, change: Change) -> GradientReport | None:
+    def right_after(self, change: Change) -> Findings | None:
         """The same for a gradient with its leaves changed after it has been computed."""
 
         def mended(subject: Subject) -> Subject:
-            return replace(subject, gradients=lambda functions, given, upstream: _changed(subject, functions, given, upstream, change))
+            return replace(
+                subject,
+                gradients=lambda functions, given, upstream: _changed(subject, functions, given, upstream, change),
+            )
 
         return self._all_agree([mended(subject) for subject in self.subjects])
 
-    def right_as(self, conventions: Conventions) -> GradientReport | None:
+    def right_as(self, conventions: Conventions) -> Findings | None:
         """The same for the gradient as it is, with a convention declared."""
         return self._all_agree(self.subjects, conventions)
 
-    def _all_agree(self, subjects: list[Subject], conventions: Conventions | None = None) -> GradientReport | None:
+    def _all_agree(self, subjects: list[Subject], conventions: Conventions | None = None) -> Findings | None:
         reports = []
         for subject in subjects:
             try:
@@ -85,7 +88,7 @@ class Probes:
             reports.append(report)
         return min(reports, key=lambda report: (bool(report.evidence.bits), report.digits))
 
-    def _inspected(self, subject: Subject, conventions: Conventions) -> GradientReport:
+    def _inspected(self, subject: Subject, conventions: Conventions) -> Findings:
         return inspect_at(subject, Request(conventions, EXAMPLES, self.seed, time.perf_counter() + LONGEST))
 
 
