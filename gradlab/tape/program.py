@@ -8,6 +8,7 @@ values kept are those of the recorded run, in the format in which it ran, held e
 
 from __future__ import annotations
 
+import bisect
 import functools
 import os
 import sys
@@ -167,6 +168,11 @@ class Program:
         found: Array = np.ndarray(index.shape, buffer.dtype, buffer, first * buffer.itemsize, strides)
         found[...] = np.take(self._values, index, mode="clip")
         return found
+
+    def end(self, index: Array) -> int:
+        """Where the block ends that holds the last of some nodes."""
+        last = int(index.max(initial=0))
+        return self.blocks[bisect.bisect_right(self.blocks, last, key=lambda block: block.start) - 1].stop
 
     def span(self, start: int, stop: int) -> Array:
         """The values of the nodes start … stop - 1."""

@@ -54,7 +54,7 @@ class Run:
         start = span(index)
         if start is None:
             return self.store.take(index, axis=1)
-        return self.store[:, start : start + index.size].reshape(-1, *index.shape)
+        return self.store[:, start : start + index.size].reshape(len(self.store), *index.shape)
 
     def numbers(self, index: Array) -> Any:
         """The numbers of nodes, to calculate with."""
