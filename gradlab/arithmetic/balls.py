@@ -292,6 +292,11 @@ def _arb(value: Any) -> arb:
     return value.arb if hasattr(value, "arb") else _exact(value)
 
 
+def as_balls(array: Any) -> Array:
+    """The same numbers, each an `arb`."""
+    return elementwise(_arb, array)
+
+
 def midpoints(array: Any) -> Array:
     """The midpoints, rounded to float64."""
     return elementwise(lambda x: float(_arb(x).mid()), array, dtype=float)

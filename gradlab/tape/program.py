@@ -22,8 +22,8 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-# The first two nodes of every program: what np.zeros and np.ones fill with.
-ZERO, ONE = 0, 1
+# The first nodes of every program: what np.zeros and np.ones fill with, and what np.empty leaves, which is no number.
+ZERO, ONE, UNSET = 0, 1, 2
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -69,7 +69,7 @@ class Block(NamedTuple):
     """One operation: its nodes are start … stop - 1, an array of `shape`.
 
     operation: "numbers" where there is nothing to calculate; parameter is then where they come from (parameter,
-        upstream, captured, made, literal). Else a name of `gradlab.tape.derivatives.PARTIALS`, "sum" or "max" or
+        upstream, captured, made, literal, unset). Else a name of `gradlab.tape.derivatives.PARTIALS`, "sum" or "max" or
         "min" over the axes in `parameter`, or "product" of two stacks of matrices.
     operands: arrays of nodes that broadcast against the result; of a sum, the result broadcasts against the operand.
     dtype: the format in which the recorded run computed it.
@@ -116,6 +116,7 @@ class Program:
         self._same = np.zeros(0, np.intp)
         self._literals: dict[tuple[float, str], int] = {}
         self.append("numbers", (), np.array([0.0, 1.0]), "literal")
+        self.append("numbers", (), np.array([np.nan]), "unset")
 
     def append(self, operation: str, operands: tuple[Array, ...], value: Any, parameter: Any = None) -> Array:
         """Add a block with these values; the indices of its nodes, laid out in memory as the values are."""
@@ -195,6 +196,13 @@ class Program:
         if len(self._same) != self.length:
             self._same = _same_numbers(self)
         return self._same[index]
+
+    def unset_read(self) -> Site | None:
+        """Where an operation or a comparison first took an entry in which nothing was stored; None where none did."""
+        for block in self.blocks:
+            if any((index == UNSET).any() for index in block.operands):
+                return block.site
+        return next((g.site for g in self.guards if (g.left == UNSET).any() or (g.right == UNSET).any()), None)
 
     def site(self) -> Site:
         """Where in the user's code this is."""

@@ -17,7 +17,7 @@ from gradlab.tape.program import Block, Guard, Program
 Array = np.ndarray[Any, Any]
 
 # Numbers that no rounding has touched before they came here; all others may stand for something near.
-EXACT = ("parameter", "upstream")
+EXACT = ("parameter", "upstream", "unset")
 
 # From this size on a factor of products is kept in the arithmetic's own form, if it is used again.
 LARGE = 1024
