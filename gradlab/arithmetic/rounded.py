@@ -213,7 +213,7 @@ class RoundedArithmetic:
         held = (size >= form.tiny) & (size <= form.largest)
         if form.round is not np.float64:
             held &= numbers.astype(form.round) == numbers
-        held |= size == 0
+        held |= (size == 0) | (size == inf)
         return _ended(numbers, np.where(held, 0.0, (form.unit * size + form.tiny) * INFLATE), form).parts
 
     def rounded(self, numbers: Array, dtype: Any = np.float64) -> Array:
@@ -388,7 +388,7 @@ def _root_over(low: Array, high: Array) -> Array:
 Slope = Callable[[Array, Array], Array]
 
 EXPONENTIAL = frozenset({"exp", "expm1", "sinh", "cosh"})
-ODD = frozenset({"expm1", "log1p", "sqrt", "sin", "sinh", "tanh", "arctan", "tan", "arcsin", "arcsinh", "arctanh"})
+ODD = frozenset({"expm1", "log1p", "sqrt", "sin", "sinh", "tan", "tanh", "arctan", "arcsin", "arcsinh", "arctanh"})
 
 # name: (function, the largest |slope| between low and high)
 MONOTONE: dict[str, tuple[Callable[[Array], Array], Slope]] = {
@@ -411,7 +411,31 @@ STEEPEST: dict[str, tuple[Callable[[Array], Array], Slope]] = {
     "sin": (np.sin, lambda low, high: np.ones(np.shape(low))),
     "cos": (np.cos, lambda low, high: np.ones(np.shape(low))),
     "cosh": (np.cosh, lambda low, high: np.sinh(_largest(low, high))),
+    "tan": (np.tan, lambda low, high: _tangent_slope(low, high)),
 }
+
+
+def _tangent_slope(low: Array, high: Array) -> Array:
+    """1 + tan² at the steeper end; inf where a pole lies between."""
+    one_branch = np.floor(low / np.pi + 0.5) == np.floor(high / np.pi + 0.5)
+    steepest = 1 + np.maximum(np.tan(low) ** 2, np.tan(high) ** 2)
+    # Below 2³⁰ the division misjudges the branch only within 2⁻²⁰ of a pole, where the slope is steeper than 2⁴⁰.
+    return np.where(one_branch & (steepest < 2.0**39) & (_largest(low, high) < 2.0**30), steepest, inf)
+
+
+def _angle(y: Numbers, x: Numbers) -> Numbers:
+    """arctan2: its slopes are at most 1 over the distance from the origin; it jumps where y = 0 and x is negative."""
+    y, x = _aligned(y.closed(), x.closed())
+    form = y.form
+    (low_y, high_y), (low_x, high_x) = y.interval(), x.interval()
+    nearest = np.hypot(_nearest_zero(low_y, high_y), _nearest_zero(low_x, high_x)) * (1 - 2.0**-50)
+    value = np.arctan2(y.values(), x.values())
+    moved = (y.parts[1] + x.parts[1]) * _over(nearest)
+    moved = np.where((y.parts[1] == 0) & (x.parts[1] == 0), 0.0, moved)
+    bound = (moved + 8 * form.unit * (np.abs(value) + 2 * moved) + form.tiny) * INFLATE
+    jumps = (low_y <= 0) & (high_y >= 0) & (low_x <= 0)
+    return _unless(jumps | np.isnan(bound), value, bound, form)
+
 
 
 def _integer_power(x: Numbers, n: int) -> Numbers:
@@ -486,6 +510,7 @@ FUNCTIONS: dict[str, Callable[..., Numbers]] = {
     "reciprocal": lambda x: 1 / x,
     "integer_power": _integer_power,
     "power": _power,
+    "arctan2": _angle,
     "absolute": _magnitude,
     "maximum": _larger,
     "minimum": lambda a, b: -_larger(-a, -b),

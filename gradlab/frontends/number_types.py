@@ -19,6 +19,7 @@ def numpy_types(own: Callable[[Any], Any]) -> dict[str, Any]:
     made: dict[str, Any] = {name: float_type(getattr(np, name), np.dtype(name), own) for name in FORMATS}
     for name in ("floating", "inexact", "number", "generic"):
         made[name] = _kind(getattr(np, name), lambda one: one.kind == NUMPY)
+    made["issubdtype"] = lambda one, other: np.issubdtype(*(getattr(each, "stands_for", each) for each in (one, other)))
     return made | {"ndarray": _kind(np.ndarray, lambda one: one.kind == ARRAY)}
 
 
@@ -51,7 +52,7 @@ def _kind(real: Any, holds: Callable[[Recorded], bool]) -> Any:
         def __call__(cls, *args: Any, **options: Any) -> Any:
             raise NotRecorded(f"{real.__name__}(…) is not recorded")
 
-    return Kind(real.__name__, (), {})
+    return Kind(real.__name__, (), {"stands_for": real})
 
 
 def float_type(real: Any, dtype: np.dtype[Any], own: Callable[[Any], Any]) -> Any:
@@ -92,6 +93,7 @@ def float_type(real: Any, dtype: np.dtype[Any], own: Callable[[Any], Any]) -> An
                 made.kind = NUMPY
             return made
 
+    Float.stands_for = real  # type: ignore[attr-defined]
     Float.dtype = dtype  # type: ignore[attr-defined]
     Float.__name__ = Float.__qualname__ = real.__name__
     return Float

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.tape.program import Program
-from gradlab.tape.recorded import NotRecorded, Recorded, as_python, holds_recorded, lift, one_call, stacked
+from gradlab.tape.recorded import NotRecorded, Recorded, as_python, cast, holds_recorded, lift, one_call, stacked
 from gradlab.tape.ufuncs import COMPOSED, elementwise, log_sum_exp, plain, power, settled
 
 # math's functions of numbers: the operation, or the formula, that each is.
@@ -86,9 +86,9 @@ def _of_many(program: Program, name: str, total: Any) -> Callable[..., Any]:
             return function(given, *args, **options)
         if args or options:
             raise NotRecorded(f"math.{name} from a start is not recorded")
-        value = function([float(np.asarray(plain(x)).reshape(())) for x in given])
+        value = function([plain(x) for x in given])
         with one_call(program):
-            return as_python(settled(program, total(stacked(program, given)), value))
+            return settled(program, total(cast(stacked(program, given), np.asarray(value).dtype)), value)
 
     return summed
 

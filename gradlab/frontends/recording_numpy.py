@@ -196,7 +196,7 @@ class RecordingNumPy:
             "asarray_chkfinite": convert(False),
             "ascontiguousarray": contiguous,
             "asfortranarray": fortran,
-            "frombuffer": lambda *args, **options: self._own(np.frombuffer(*args, **options).copy()),
+            "frombuffer": self._refused("np.frombuffer: what the bytes of an array stood for is not known"),
             "fromiter": lambda given, dtype=float, *args, **options: self._array(list(given), dtype, True, "C"),
             "matrix": self._refused("np.matrix: its * is a matrix product; use np.array and @"),
             "asmatrix": self._refused("np.asmatrix: its * is a matrix product; use np.array and @"),

@@ -187,9 +187,9 @@ class Prover:
         close = one.disagree & (apart <= ulp / 2)
         one.disagree &= ~close
         one.agree |= close
-        one.allowed = np.where(close, np.maximum(one.allowed, one.distance), one.allowed)
+        one.allowed = np.where(close, np.maximum(one.allowed, apart), one.allowed)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return float(np.max(np.where(close, one.distance / one.scale, 0.0), initial=0.0))
+            return float(np.max(np.where(close, apart / one.scale, 0.0), initial=0.0))
 
     def _underflow(self, one: Judged, zero: Array) -> Array:
         """A number that the format does not hold is no zero, and nothing that floats show of it is agreement."""

@@ -9,6 +9,7 @@ factors side by side, which is narrower and faster than the sum of the products.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,8 +35,8 @@ class Adjoints:
     ) -> None:
         self.run, self.arithmetic = run, run.arithmetic
         self._rows = rows = len(outputs)
-        seeds = np.asarray(outputs).reshape(rows, -1)
-        length = int(seeds.max(initial=0)) + 1
+        seeds = np.reshape(outputs, (rows, math.prod(np.shape(outputs)[1:])))
+        length = run.program.end(seeds)
         self._zero = self.arithmetic.stored(self.arithmetic.constant(0.0)).reshape(())[()]
         # One row more than there are outputs: the sums.
         self._found = np.full((rows + 1, length), self._zero, dtype=self.arithmetic.dtype)
@@ -82,7 +83,7 @@ class Adjoints:
         return made
 
     def _reached(self, block: Block, first: int) -> Array:
-        return self._found[first:-1, block.start : block.stop].reshape(-1, *block.shape)
+        return self._found[first:-1, block.start : block.stop].reshape(self._rows - first, *block.shape)
 
     def _through(self, block: Block, first: int) -> None:
         reached = self._reached(block, first)

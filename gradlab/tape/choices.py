@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.tape.program import Program
-from gradlab.tape.recorded import NotRecorded, Recorded, cast, holds_recorded, lift, nodes, recorded
+from gradlab.tape.recorded import NotRecorded, Recorded, cast, common_format, holds_recorded, lift, nodes, recorded
 from gradlab.tape.ufuncs import compare, elementwise, into, plain, select, settled, truth
 
 Array = np.ndarray[Any, Any]
@@ -37,8 +37,10 @@ def _where(program: Program, condition: Any, *branches: Any) -> Any:
 
 
 def _select(program: Program, condlist: Any, choicelist: Any, default: Any = 0) -> Any:
-    made = default
+    dtype = common_format(*choicelist, default)
+    made = cast(lift(program, default), dtype)
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        choice = cast(lift(program, choice), dtype)
         made = select(program, truth(program, condition), choice, made)
     return made
 
@@ -183,7 +185,8 @@ def _histogram(program: Program, a: Any, bins: Any = 10, range: Any = None, dens
     if not holds_recorded(weights):
         return counts, edges
     inside = (at >= 0) & (at < len(edges) - 1)
-    return _bincount(program, at[inside], lift(program, weights).reshape(-1)[inside], len(edges) - 1), edges
+    made = _bincount(program, at[inside], lift(program, weights).reshape(-1)[inside], len(edges) - 1)
+    return settled(program, made, counts), edges
 
 
 def _close(program: Program, a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:

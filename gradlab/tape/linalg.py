@@ -164,13 +164,14 @@ def _pinv(program: Program, a: Any, rcond: Any = None, hermitian: bool = False, 
 
 def _lstsq(program: Program, a: Any, b: Any, rcond: Any = None) -> Any:
     a, b = lift(program, a), lift(program, b)
-    solution, _, rank, singular = np.linalg.lstsq(plain(a), plain(b), rcond)
+    solution, sizes, rank, _ = np.linalg.lstsq(plain(a), plain(b), rcond)
     if a.shape[0] < a.shape[1] or rank < a.shape[1]:
         raise NotRecorded("np.linalg.lstsq without full column rank is not recorded")
     right = matmul(program, a.T, b if b.ndim > 1 else b[:, None])
     made = settled(program, _solved(program, matmul(program, a.T, a), right).reshape(np.shape(solution)), solution)
     residuals = np.atleast_1d(np.sum(np.square(matmul(program, a, made) - b), axis=0))
-    return made, residuals if a.shape[0] > a.shape[1] else residuals[:0], rank, Unknown("np.linalg.lstsq's singular values")
+    residuals = settled(program, residuals, sizes) if len(sizes) else residuals[:0]
+    return made, residuals, rank, Unknown("np.linalg.lstsq's singular values")
 
 
 class Unknown:

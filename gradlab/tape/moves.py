@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
-from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, holds_recorded, lift, nodes, recorded
+from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, common_format, holds_recorded, lift, nodes, recorded
 from gradlab.tape.ufuncs import into, plain, select, truth
 
 Array = np.ndarray[Any, Any]
@@ -38,7 +38,8 @@ def moved(program: Program, function: Any, args: Any, kwargs: Any) -> Any:
     data = given[name]
     several = function in JOINING and isinstance(data, (list, tuple))
     parts = list(data) if several else [data]
-    dtype = joined_format(*parts) if dtype is None else np.dtype(dtype)
+    if dtype is None:
+        dtype = common_format(*parts) if function is np.choose else joined_format(*parts)
     index = [nodes(cast(lift(program, part), dtype)) for part in parts]
     given[name] = tuple(index) if several else index[0]
     found = function(*bound.args, **bound.kwargs)

@@ -44,8 +44,8 @@ class Paths:
         self.run = run
         self.rows = len(outputs)
         self.operations = 4.0
-        seeds = np.asarray(outputs).reshape(self.rows, -1)
-        length = int(seeds.max(initial=0)) + 1
+        seeds = np.reshape(outputs, (self.rows, math.prod(np.shape(outputs)[1:])))
+        length = run.program.end(seeds)
         self.roundings = (2 * length + 16) * UNIT if roundings is None else roundings
         self._sums = np.zeros((2, self.rows, length))
         self._flat = self._sums.reshape(-1)

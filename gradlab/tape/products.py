@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gradlab.tape.program import Program
-from gradlab.tape.recorded import NotRecorded, as_scalar, lift, nodes, recorded
-from gradlab.tape.ufuncs import into, matmul, plain, settled
+from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, lift, nodes, recorded
+from gradlab.tape.ufuncs import into, matmul, plain, scalar_like, settled
 
 Array = np.ndarray[Any, Any]
 
@@ -18,7 +18,8 @@ Array = np.ndarray[Any, Any]
 def _dot(program: Program, a: Any, b: Any, out: Any = None) -> Any:
     a, b = lift(program, a), lift(program, b)
     if not a.ndim or not b.ndim:
-        return into(program, out, np.multiply(a, b))
+        dtype = np.result_type(a.format, b.format)
+        return into(program, out, np.multiply(as_scalar(cast(a, dtype)), as_scalar(cast(b, dtype))))
     value = np.dot(plain(a), plain(b))
     if b.ndim <= 2:
         made = matmul(program, a, b)
@@ -30,7 +31,7 @@ def _dot(program: Program, a: Any, b: Any, out: Any = None) -> Any:
 def _valued(program: Program, made: Any, value: Any) -> Any:
     """A product with the value of the function that was called."""
     program.overwrite(nodes(made), value)
-    return as_scalar(recorded(program, nodes(made), np.asarray(value).dtype))
+    return scalar_like(recorded(program, nodes(made), np.asarray(value).dtype), value)
 
 
 def _outer(program: Program, a: Any, b: Any, out: Any = None) -> Any:
@@ -76,6 +77,8 @@ def _einsum(program: Program, *given: Any, out: Any = None, **options: Any) -> A
     if set(options) - {"optimize", "order"}:
         raise NotRecorded("np.einsum with dtype or casting is not recorded")
     spec, *operands = given
+    if isinstance(out, Recorded):
+        operands = [cast(lift(program, one), out.format) for one in operands]
     value = np.einsum(spec, *[plain(one) for one in operands], **options)
     terms, result = _einsum_terms(spec.replace(" ", ""), [np.ndim(one) for one in operands])
     labels, total = _diagonals(program, terms[0], lift(program, operands[0]))
@@ -191,9 +194,9 @@ def _correlate(program: Program, a: Any, v: Any, mode: str = "valid") -> Any:
 def _cov(program: Program, m: Any, y: Any = None, *args: Any, **options: Any) -> Any:
     if args or options:
         raise NotRecorded("np.cov with options is not recorded")
-    rows = np.atleast_2d(lift(program, m))
+    rows = np.atleast_2d(cast(lift(program, m), np.float64))
     if y is not None:
-        rows = np.concatenate([rows, np.atleast_2d(lift(program, y))])
+        rows = np.concatenate([rows, np.atleast_2d(cast(lift(program, y), np.float64))])
     centred = rows - np.mean(rows, axis=1, keepdims=True)
     made = matmul(program, centred, centred.T) / (rows.shape[1] - 1)
     value = np.cov(plain(m), plain(y))
@@ -210,7 +213,7 @@ def _corrcoef(program: Program, x: Any, y: Any = None, *args: Any, **options: An
 
 def _polyval(program: Program, p: Any, x: Any) -> Any:
     p = lift(program, p)
-    y: Any = np.zeros(np.shape(x))
+    y: Any = np.zeros_like(plain(x))
     for coefficient in p:
         y = y * x + coefficient
     return as_scalar(lift(program, y))

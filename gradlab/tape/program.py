@@ -8,6 +8,7 @@ values kept are those of the recorded run, in the format in which it ran, held e
 
 from __future__ import annotations
 
+import bisect
 import functools
 import os
 import sys
@@ -112,6 +113,7 @@ class Program:
         self.nth = 0
         self.depth = 0
         self._values = np.empty(4096)
+        self._same = np.zeros(0, np.intp)
         self._literals: dict[tuple[float, str], int] = {}
         self.append("numbers", (), np.array([0.0, 1.0]), "literal")
         self.append("numbers", (), np.array([np.nan]), "unset")
@@ -168,6 +170,11 @@ class Program:
         found[...] = np.take(self._values, index, mode="clip")
         return found
 
+    def end(self, index: Array) -> int:
+        """Where the block ends that holds the last of some nodes."""
+        last = int(index.max(initial=0))
+        return self.blocks[bisect.bisect_right(self.blocks, last, key=lambda block: block.start) - 1].stop
+
     def span(self, start: int, stop: int) -> Array:
         """The values of the nodes start … stop - 1."""
         return self._values[start:stop]
@@ -184,6 +191,12 @@ class Program:
         """Say that a number has left the recording."""
         self.lost.append(f"{self.site().where}: {what}")
 
+    def same(self, index: Array) -> Array:
+        """The first nodes that are the same numbers as these: what was only passed on, or chosen as the largest."""
+        if len(self._same) != self.length:
+            self._same = _same_numbers(self)
+        return self._same[index]
+
     def unset_read(self) -> Site | None:
         """Where an operation or a comparison first took an entry in which nothing was stored; None where none did."""
         for block in self.blocks:
@@ -194,6 +207,27 @@ class Program:
     def site(self) -> Site:
         """Where in the user's code this is."""
         return Site(tuple(user_frames()), self.nth)
+
+
+def _same_numbers(program: Program) -> Array:
+    same = np.arange(program.length)
+    for block in program.blocks:
+        if block.operation in ("positive", "detach"):
+            chosen: Any = block.operands[0]
+        elif block.operation in ("maximum", "minimum"):
+            one, other = np.broadcast_arrays(*block.operands)
+            first = program.floats(one) == program.span(block.start, block.stop).reshape(block.shape)
+            chosen = np.where(first, one, other)
+        elif block.operation in ("max", "min"):
+            moved = np.moveaxis(block.operands[0], block.parameter, range(len(block.parameter)))
+            rows = moved.reshape(-1, *moved.shape[len(block.parameter) :])
+            sign = 1.0 if block.operation == "max" else -1.0
+            best = np.argmax(sign * program.floats(rows), axis=0)[None]
+            chosen = np.take_along_axis(rows, best, 0)
+        else:
+            continue
+        same[block.start : block.stop] = same[chosen].reshape(-1)
+    return same
 
 
 def user_frames() -> Iterator[Frame]:

@@ -74,6 +74,10 @@ class Recorded(np.ndarray):
         found = self.program.floats(nodes(self), self.format)
         return found if self.kind == ARRAY else found[()] if self.kind == NUMPY else float(found)
 
+    @property
+    def T(self) -> Any:  # type: ignore[override]  # noqa: N802  (NumPy's name)
+        return self if self.kind != ARRAY else self.transpose()
+
     # ---- calculation
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
@@ -109,6 +113,9 @@ class Recorded(np.ndarray):
     def __setitem__(self, key: Any, value: Any) -> None:
         with one_call(self.program):
             nodes(self)[plain_key(key)] = nodes(cast(lift(self.program, value), self.format))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(np.equal(self, item)))
 
     def __iter__(self) -> Iterator[Any]:
         if self.ndim == 0:
@@ -153,7 +160,8 @@ class Recorded(np.ndarray):
         if wanted.kind == "f":
             with one_call(self.program):
                 made = cast(self, wanted)
-            return made.copy(order) if copy and made is self else made
+            made = made.copy(order) if copy and made is self else made
+            return made if self.kind == ARRAY else as_scalar(made)
         if wanted.kind == "b":
             return np.not_equal(self, 0)
         if wanted.kind in "iu":
@@ -174,7 +182,6 @@ class Recorded(np.ndarray):
         return [part.tolist() for part in self] if self.ndim else as_python(self)
 
     def tobytes(self, order: Any = "C") -> bytes:
-        self.program.lose("the bytes of an array are calculated with where nothing is recorded")
         return np.asarray(self.floats).tobytes(order)
 
     @property
@@ -274,6 +281,9 @@ class Flat:
 
     def __init__(self, array: Recorded) -> None:
         self._array = array
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(np.equal(self, item)))
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._array.ravel())
@@ -389,7 +399,7 @@ def as_python(array: Any) -> Any:
     """The same number as Python's floats are."""
     if not isinstance(array, Recorded):
         return array
-    made = recorded(array.program, nodes(array).reshape(()), array.format)
+    made = recorded(array.program, nodes(array).reshape(()))  # of any format: widening rounds nothing
     made.kind = PYTHON
     return made
 

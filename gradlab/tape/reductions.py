@@ -9,7 +9,7 @@ import numpy as np
 
 from gradlab.tape.program import Program
 from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, lift, nodes, recorded
-from gradlab.tape.ufuncs import into, plain, select, settled, truth
+from gradlab.tape.ufuncs import into, laid_out, plain, select, settled, truth
 
 Array = np.ndarray[Any, Any]
 
@@ -160,18 +160,9 @@ def _cumulative(name: str, operation: Any) -> Callable[..., Any]:
         for row in rows[1:]:
             made.append(operation(made[-1], row))
         found = np.stack(made) if made else rows
-        return into(program, out, _as_laid_out(program, found if axis is None else np.moveaxis(found, 0, axis), value))
+        return into(program, out, laid_out(program, found if axis is None else np.moveaxis(found, 0, axis), value))
 
     return cumulative
-
-
-def _as_laid_out(program: Program, made: Any, value: Any) -> Any:
-    """The same nodes, laid out as NumPy's own result; with its values, where they differ."""
-    if not np.array_equal(program.floats(nodes(made), made.format), value, equal_nan=True):
-        return settled(program, np.positive(made), value)
-    index = np.empty_like(value, np.intp)
-    index[...] = nodes(made)
-    return recorded(program, index, made.format)
 
 
 def _quantile(name: str) -> Callable[..., Any]:

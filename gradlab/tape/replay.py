@@ -54,7 +54,7 @@ class Run:
         start = span(index)
         if start is None:
             return self.store.take(index, axis=1)
-        return self.store[:, start : start + index.size].reshape(-1, *index.shape)
+        return self.store[:, start : start + index.size].reshape(len(self.store), *index.shape)
 
     def numbers(self, index: Array) -> Any:
         """The numbers of nodes, to calculate with."""
@@ -137,7 +137,8 @@ def ties(run: Run, guards: Iterable[Guard]) -> list[Tie]:
     for guard in guards:
         if guard.left.size and guard.right.size:
             holds, fails = run.arithmetic.compare(guard.name, run.numbers(guard.left), run.numbers(guard.right))
-            wanted, one = guard.result.astype(bool), guard.left == guard.right  # a number compared with itself
+            # A number compared with itself, under whatever name, is no tie.
+            wanted, one = guard.result.astype(bool), run.program.same(guard.left) == run.program.same(guard.right)
             if not (np.where(wanted, holds, fails) | one).all():
                 found.append(Tie(guard, bool((np.where(wanted, fails, holds) & ~one).any())))
     return found

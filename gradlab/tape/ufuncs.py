@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.tape.derivatives import PARTIALS
-from gradlab.tape.program import Program
+from gradlab.tape.program import FLOAT64, Program
 from gradlab.tape.recorded import (
     ANSWERS,
     PYTHON,
@@ -91,7 +91,7 @@ def elementwise(program: Program, name: str, *operands: Any, value: Any = None, 
     if value is None:
         with np.errstate(all="ignore"):
             value = getattr(np, name)(*[plain(one) for one in operands])
-    return _scalar_like(recorded(program, program.append(name, index, value, parameter), _format(value)), value)
+    return scalar_like(recorded(program, program.append(name, index, value, parameter), _format(value)), value)
 
 
 def power(program: Program, base: Any, exponent: Any, value: Any = None) -> Any:
@@ -171,6 +171,8 @@ def truth(program: Program, condition: Any) -> Any:
 def _called(program: Program, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     name = ufunc.__name__
     own = getattr(np, name, None) is ufunc
+    if own and name in ("maximum", "minimum"):
+        return _extreme(program, name, *inputs)
     if own and name in ELEMENTWISE:
         return elementwise(program, name, *inputs)
     if name in COMPOSED and (own or name in SPECIAL):
@@ -225,7 +227,27 @@ def settled(program: Program, made: Any, value: Any) -> Any:
         index = np.empty_like(value, np.intp, subok=False)
         index[...] = nodes(made)
     program.overwrite(index, value)
-    return _scalar_like(recorded(program, index, _format(value)), value)
+    return scalar_like(recorded(program, index, _format(value)), value)
+
+
+def _extreme(program: Program, name: str, a: Any, b: Any) -> Any:
+    """The larger or the smaller of two; a number beside itself is no tie, so nothing stands beside it."""
+    value = getattr(np, name)(plain(a), plain(b))
+    if isinstance(a, Recorded) and isinstance(b, Recorded):
+        same = nodes(a) == nodes(b)
+        if same.any():
+            nothing = program.literal(-np.inf if name == "maximum" else np.inf, FLOAT64)
+            b = recorded(program, np.where(same, nothing, nodes(b)), b.format)
+    return elementwise(program, name, a, b, value=value)
+
+
+def laid_out(program: Program, made: Any, value: Any) -> Any:
+    """The same nodes, laid out as the function's own result; with its values, where they differ."""
+    if not np.array_equal(program.floats(nodes(made), made.format), value, equal_nan=True):
+        return settled(program, np.positive(made), value)
+    index = np.empty_like(value, np.intp)
+    index[...] = nodes(made)
+    return recorded(program, index, made.format)
 
 
 def _alike(program: Program, made: Any, value: Any) -> None:
@@ -302,7 +324,7 @@ def _accumulated(program: Program, ufunc: np.ufunc, given: Any, axis: Any = 0) -
     rows = [np.moveaxis(given, axis, 0)[0]]
     for row in np.moveaxis(given, axis, 0)[1:]:
         rows.append(ufunc(rows[-1], row))
-    return np.moveaxis(np.stack(rows), 0, axis)
+    return laid_out(program, np.moveaxis(np.stack(rows), 0, axis), ufunc.accumulate(plain(given), axis))
 
 
 def _outer(program: Program, ufunc: np.ufunc, a: Any, b: Any) -> Any:
@@ -315,7 +337,7 @@ def _reduced_at(program: Program, ufunc: np.ufunc, given: Any, indices: Any, axi
     made = []
     for start, stop in zip(starts, [*starts[1:], len(rows)], strict=True):
         made.append(ufunc.reduce(rows[start:stop], axis=0) if stop > start else rows[start])
-    return np.moveaxis(np.stack(made), 0, axis)
+    return laid_out(program, np.moveaxis(np.stack(made), 0, axis), ufunc.reduceat(plain(given), indices, axis))
 
 
 def _at(program: Program, ufunc: np.ufunc, array: Any, key: Any, *values: Any) -> None:
@@ -344,7 +366,7 @@ def _format(value: Any) -> Any:
     return dtype if dtype.kind == "f" else np.float64
 
 
-def _scalar_like(made: Any, value: Any) -> Any:
+def scalar_like(made: Any, value: Any) -> Any:
     if type(value) is float:
         made.kind = PYTHON
     return as_scalar(made) if not isinstance(value, np.ndarray) else made
@@ -419,7 +441,7 @@ COMPOSED: dict[str, Callable[..., Any]] = {
     "fabs": lambda program, x: np.abs(x),
     "fmax": lambda program, a, b: np.maximum(a, b),
     "fmin": lambda program, a, b: np.minimum(a, b),
-    "copysign": lambda program, a, b: np.abs(a) * np.where(np.signbit(b), -1.0, 1.0),
+    "copysign": lambda program, a, b: np.abs(lift(program, a)) * np.where(np.signbit(b), -1.0, 1.0),
     "deg2rad": lambda program, x: x * (np.pi / 180),
     "radians": lambda program, x: x * (np.pi / 180),
     "rad2deg": lambda program, x: x * (180 / np.pi),
