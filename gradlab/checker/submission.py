@@ -146,8 +146,8 @@ class Submission:
         if other.any():
             at = tuple(int(i) for i in np.argwhere(other)[0])
             raise SubmissionError(
-                f"{self.origin}: {self.cell.quantities[name].label}{list(at)} is {own[at]!r} and, run again and recorded, "
-                f"{found[at]!r}: what was recorded is not that code, so nothing can be certified"
+                f"{self.origin}: {self.cell.quantities[name].label}{list(at)} is {own[at]!r}, and {found[at]!r} when it "
+                "is run again and recorded: what was recorded is not that code, so nothing can be certified"
             )
 
     def _replayed(self, recorded: RecordedRun, arithmetic: Any) -> Run:

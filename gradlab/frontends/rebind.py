@@ -212,6 +212,10 @@ class Rebind:
 
     def _object(self, value: Any) -> Any:
         kind = type(value)
+        if kind is types.SimpleNamespace:
+            made = self._remember(value, types.SimpleNamespace())
+            vars(made).update({n: part if n.startswith("__") else self(part) for n, part in vars(value).items()})
+            return made
         if hasattr(value, "py_func"):  # compiled by numba
             return self(value.py_func)
         if not is_users(kind.__module__) or isinstance(value, enum.Enum):
