@@ -44,7 +44,7 @@ def _kind(real: Any, holds: Callable[[Recorded], bool]) -> Any:
         __hash__ = type.__hash__
 
         def __getattr__(cls, name: str) -> Any:
-            return getattr(real, name)
+            return getattr(Recorded if real is np.ndarray else real, name)
 
         def __getitem__(cls, item: Any) -> Any:
             return real[item]

@@ -311,18 +311,26 @@ class Draws:
             return found
 
         def draw(*args: Any, **options: Any) -> Any:
-            made = found(*map(plain, args), **{key: plain(value) for key, value in options.items()})
-            if name == "shuffle" and args and isinstance(args[0], Recorded):
-                raise NotRecorded("shuffling recorded numbers is not recorded")
-            if isinstance(made, float):
-                program = self._numpy.program
-                index = program.append("numbers", (), np.asarray(made), "made")
-                return as_scalar(recorded(program, index)) if isinstance(made, np.floating) else as_python(
-                    recorded(program, index)
-                )
-            return self._numpy._own(made)
+            if name in ("shuffle", "permutation", "permuted", "choice") and args and isinstance(args[0], Recorded):
+                return self._moved(found, args, options)
+            if any(map(holds_recorded, (*args, *options.values()))):
+                raise NotRecorded(f"drawing with {name} from what recorded numbers say is not recorded")
+            made = found(*args, **options)
+            if not isinstance(made, float):
+                return self._numpy._own(made)
+            index = self._numpy.program.append("numbers", (), np.asarray(made), "made")
+            array = recorded(self._numpy.program, index)
+            return as_scalar(array) if isinstance(made, np.floating) else as_python(array)
 
         return draw
+
+    def _moved(self, function: Any, args: Any, options: Any) -> Any:
+        """A function that reorders or chooses among numbers, on their nodes."""
+        array, *rest = args
+        if any(map(holds_recorded, (*rest, *options.values()))):
+            raise NotRecorded("drawing with the odds that recorded numbers say is not recorded")
+        made = function(nodes(array), *rest, **options)
+        return None if made is None else as_scalar(recorded(self._numpy.program, made, array.format))
 
 
 class _Rows:

@@ -262,10 +262,8 @@ class Recorded(np.ndarray):
             return found
         return as_python(np.round(self, digits))
 
-    def __reduce__(self) -> Any:
+    def __reduce_ex__(self, protocol: Any) -> Any:
         raise NotRecorded("recorded numbers cannot be pickled")
-
-    __reduce_ex__ = __reduce__  # type: ignore[assignment]
 
     def is_integer(self) -> bool:
         """As float.is_integer."""
@@ -326,7 +324,7 @@ def _unreadable(name: str) -> Any:
 
 for _name in "byteswap getfield setfield resize tofile dump dumps".split():
     setattr(Recorded, _name, _unreadable(_name))
-for _name in "data ctypes".split():
+for _name in "data ctypes base __array_interface__ __array_struct__".split():
     setattr(Recorded, _name, property(_unreadable(_name)))
 
 
