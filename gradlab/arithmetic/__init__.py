@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from gradlab.arithmetic import scalar_rounded
-from gradlab.arithmetic.scalar_rounded import Rounded, bounds, rounding, values
 from gradlab.arithmetic.scalar import Scalar, Undecidable
+from gradlab.arithmetic.scalar_rounded import Rounded, bounds, rounding, values
 from gradlab.arithmetic.tape import Variable, gradient, jacobian, pullback, variables
 
 if TYPE_CHECKING:

@@ -266,7 +266,8 @@ def compared(one: Array, other: Array, most: float) -> Compared:
     """Compare balls with balls, in one pass; `most`: the relative radius of what is narrow."""
     bits = 1 - math.log2(most)
 
-    def pair(x: arb, y: arb) -> tuple[Any, ...]:
+    def pair(x: Any, y: Any) -> tuple[Any, ...]:
+        x, y = _arb(x), _arb(y)
         if x.is_nan() or y.is_nan():
             return True, False, True, False, nan, nan, inf, inf
         zero = x.contains(0) and y.contains(0)
@@ -289,6 +290,11 @@ def _arb(value: Any) -> arb:
     if type(value) is arb:
         return value
     return value.arb if hasattr(value, "arb") else _exact(value)
+
+
+def as_balls(array: Any) -> Array:
+    """The same numbers, each an `arb`."""
+    return elementwise(_arb, array)
 
 
 def midpoints(array: Any) -> Array:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase
 
 from gradlab import oracles as known
 from gradlab.addition import data as addition
-from gradlab.arithmetic import finite, midpoints, overlaps, precision, radii
+from gradlab.arithmetic.balls import finite, midpoints, overlaps, precision, radii
 from gradlab.cells import CELLS, Cell, Code, cell
 from gradlab.checker.allowance import allowance
 from gradlab.checker.locate import FirstWrong, first_wrong, total_is_wrong

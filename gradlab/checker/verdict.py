@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.balls import Compared, compared, within
+from gradlab.arithmetic.balls import Compared, as_balls, compared, within
 
 Array = np.ndarray[Any, Any]
 
@@ -190,7 +190,7 @@ def judge(value: Array, bound: Array, oracle: Array, oracle_bound: Array) -> Jud
 
 def judge_balls(value: Array, oracle: Array) -> Judged:
     """Enclosures against enclosures: disjoint is proven wrong; overlapping and narrow agrees to that many digits."""
-    return judge_compared(compared(value, oracle, BALL_RESOLUTION))
+    return judge_compared(compared(as_balls(value), as_balls(oracle), BALL_RESOLUTION))
 
 
 def judge_compared(seen: Compared) -> Judged:

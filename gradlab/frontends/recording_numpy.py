@@ -17,7 +17,7 @@ import numpy as np
 from gradlab.frontends.number_types import abstract_types, numpy_types, python_float
 from gradlab.frontends.recording_math import of_math, of_special
 from gradlab.tape.functions import call as call_function
-from gradlab.tape.program import FLOAT64, ONE, ZERO, Program
+from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
 from gradlab.tape.recorded import (
     ARRAY,
     NotRecorded,
@@ -154,11 +154,14 @@ class RecordingNumPy:
             def alike(array: Any, *args: Any, **options: Any) -> Any:
                 if any(map(holds_recorded, (array, *args, *options.values()))):
                     return call_function(self.program, function, (array, *args), options)
-                return self._own(function(np.asarray(array), *args, **options))
+                made = self._own(function(np.asarray(array), *args, **options))
+                if function is np.empty_like and isinstance(made, Recorded):
+                    nodes(made)[...] = UNSET
+                return made
 
             return alike
 
-        made: dict[str, Any] = {"zeros": new(np.zeros, ZERO), "empty": new(np.empty, ZERO), "ones": new(np.ones, ONE)}
+        made: dict[str, Any] = {"zeros": new(np.zeros, ZERO), "empty": new(np.empty, UNSET), "ones": new(np.ones, ONE)}
         made |= {"full": full}
         made |= {name: like(getattr(np, name)) for name in ("zeros_like", "ones_like", "empty_like", "full_like")}
         return made
@@ -193,7 +196,7 @@ class RecordingNumPy:
             "asarray_chkfinite": convert(False),
             "ascontiguousarray": contiguous,
             "asfortranarray": fortran,
-            "frombuffer": lambda *args, **options: self._own(np.frombuffer(*args, **options).copy()),
+            "frombuffer": self._refused("np.frombuffer: what the bytes of an array stood for is not known"),
             "fromiter": lambda given, dtype=float, *args, **options: self._array(list(given), dtype, True, "C"),
             "matrix": self._refused("np.matrix: its * is a matrix product; use np.array and @"),
             "asmatrix": self._refused("np.asmatrix: its * is a matrix product; use np.array and @"),

@@ -19,7 +19,7 @@ from gradlab.checker.verdict import BALL_RESOLUTION, RESOLUTION, Judged, judge_b
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.recording import Recorded, Refused
 from gradlab.tape import Adjoints, replay
-from gradlab.tape.replay import Tie, Unsupported, ties
+from gradlab.tape.replay import EXACT, Tie, Unsupported, ties
 
 Array = np.ndarray[Any, Any]
 
@@ -187,9 +187,9 @@ class Prover:
         close = one.disagree & (apart <= ulp / 2)
         one.disagree &= ~close
         one.agree |= close
-        one.allowed = np.where(close, np.maximum(one.allowed, one.distance), one.allowed)
+        one.allowed = np.where(close, np.maximum(one.allowed, apart), one.allowed)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return float(np.max(np.where(close, one.distance / one.scale, 0.0), initial=0.0))
+            return float(np.max(np.where(close, apart / one.scale, 0.0), initial=0.0))
 
     def _underflow(self, one: Judged, zero: Array) -> Array:
         """A number that the format does not hold is no zero, and nothing that floats show of it is agreement."""
@@ -202,7 +202,7 @@ class Prover:
         """Take back what constants and data that were rounded beforehand explain."""
         inexact = [
             block for block in self.recorded.program.blocks
-            if block.operation == "numbers" and block.parameter not in ("parameter", "upstream")
+            if block.operation == "numbers" and block.parameter not in EXACT
             and _is_rounded(self.recorded.program.span(block.start, block.stop))
         ]  # fmt: skip
         certificate.inexact = len(inexact)
@@ -277,7 +277,7 @@ def _moved_leaves(rng: np.random.Generator) -> Any:
     """Constants moved by half of what they are known to, up or down at random."""
 
     def leaves(block: Any, values: Array) -> Array | None:
-        if block.parameter in ("parameter", "upstream") or not _is_rounded(values):
+        if block.parameter in EXACT or not _is_rounded(values):
             return None
         exact = BallArithmetic().exact(values)
         with np.errstate(over="ignore"):

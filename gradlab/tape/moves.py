@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.tape.program import FLOAT64, ONE, ZERO, Program
+from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
 from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, common_format, holds_recorded, lift, nodes, recorded
 from gradlab.tape.ufuncs import into, plain, select, truth
 
@@ -90,7 +90,7 @@ def like(fill: int | None) -> Callable[..., Any]:
         form = np.asarray(plain(a))
         wanted = np.dtype(dtype) if dtype is not None else form.dtype
         if wanted.kind != "f":  # integers, or flags
-            return np.full_like(form, plain(fill_value) if fill is None else fill, wanted, order, shape=shape)
+            return np.full_like(form, plain(fill_value) if fill is None else fill % UNSET, wanted, order, shape=shape)
         made = recorded(program, np.empty_like(form, np.intp, order, False, shape), wanted)
         made[...] = lift(program, fill_value) if fill is None else recorded(program, np.intp(fill), wanted)
         return made
@@ -193,7 +193,7 @@ MOVES: dict[Any, str] = (
 MOVERS: dict[Any, Callable[..., Any]] = {
     np.zeros_like: like(ZERO),
     np.ones_like: like(ONE),
-    np.empty_like: like(ZERO),
+    np.empty_like: like(UNSET),
     np.full_like: like(None),
     np.fill_diagonal: fill_diagonal,
     np.copyto: copyto,

@@ -22,8 +22,8 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-# The first two nodes of every program: what np.zeros and np.ones fill with.
-ZERO, ONE = 0, 1
+# The first nodes of every program: what np.zeros and np.ones fill with, and what np.empty leaves, which is no number.
+ZERO, ONE, UNSET = 0, 1, 2
 
 FLOAT64 = np.dtype(np.float64)
 
@@ -69,7 +69,7 @@ class Block(NamedTuple):
     """One operation: its nodes are start … stop - 1, an array of `shape`.
 
     operation: "numbers" where there is nothing to calculate; parameter is then where they come from (parameter,
-        upstream, captured, made, literal). Else a name of `gradlab.tape.derivatives.PARTIALS`, "sum" or "max" or
+        upstream, captured, made, literal, unset). Else a name of `gradlab.tape.derivatives.PARTIALS`, "sum" or "max" or
         "min" over the axes in `parameter`, or "product" of two stacks of matrices.
     operands: arrays of nodes that broadcast against the result; of a sum, the result broadcasts against the operand.
     dtype: the format in which the recorded run computed it.
@@ -113,8 +113,10 @@ class Program:
         self.nth = 0
         self.depth = 0
         self._values = np.empty(4096)
+        self._same = np.zeros(0, np.intp)
         self._literals: dict[tuple[float, str], int] = {}
         self.append("numbers", (), np.array([0.0, 1.0]), "literal")
+        self.append("numbers", (), np.array([np.nan]), "unset")
 
     def append(self, operation: str, operands: tuple[Array, ...], value: Any, parameter: Any = None) -> Array:
         """Add a block with these values; the indices of its nodes, laid out in memory as the values are."""
@@ -189,9 +191,43 @@ class Program:
         """Say that a number has left the recording."""
         self.lost.append(f"{self.site().where}: {what}")
 
+    def same(self, index: Array) -> Array:
+        """The first nodes that are the same numbers as these: what was only passed on, or chosen as the largest."""
+        if len(self._same) != self.length:
+            self._same = _same_numbers(self)
+        return self._same[index]
+
+    def unset_read(self) -> Site | None:
+        """Where an operation or a comparison first took an entry in which nothing was stored; None where none did."""
+        for block in self.blocks:
+            if any((index == UNSET).any() for index in block.operands):
+                return block.site
+        return next((g.site for g in self.guards if (g.left == UNSET).any() or (g.right == UNSET).any()), None)
+
     def site(self) -> Site:
         """Where in the user's code this is."""
         return Site(tuple(user_frames()), self.nth)
+
+
+def _same_numbers(program: Program) -> Array:
+    same = np.arange(program.length)
+    for block in program.blocks:
+        if block.operation in ("positive", "detach"):
+            chosen: Any = block.operands[0]
+        elif block.operation in ("maximum", "minimum"):
+            one, other = np.broadcast_arrays(*block.operands)
+            first = program.floats(one) == program.span(block.start, block.stop).reshape(block.shape)
+            chosen = np.where(first, one, other)
+        elif block.operation in ("max", "min"):
+            moved = np.moveaxis(block.operands[0], block.parameter, range(len(block.parameter)))
+            rows = moved.reshape(-1, *moved.shape[len(block.parameter) :])
+            sign = 1.0 if block.operation == "max" else -1.0
+            best = np.argmax(sign * program.floats(rows), axis=0)[None]
+            chosen = np.take_along_axis(rows, best, 0)
+        else:
+            continue
+        same[block.start : block.stop] = same[chosen].reshape(-1)
+    return same
 
 
 def user_frames() -> Iterator[Frame]:

@@ -17,7 +17,7 @@ from gradlab.tape.program import Block, Guard, Program
 Array = np.ndarray[Any, Any]
 
 # Numbers that no rounding has touched before they came here; all others may stand for something near.
-EXACT = ("parameter", "upstream")
+EXACT = ("parameter", "upstream", "unset")
 
 # From this size on a factor of products is kept in the arithmetic's own form, if it is used again.
 LARGE = 1024
@@ -137,7 +137,8 @@ def ties(run: Run, guards: Iterable[Guard]) -> list[Tie]:
     for guard in guards:
         if guard.left.size and guard.right.size:
             holds, fails = run.arithmetic.compare(guard.name, run.numbers(guard.left), run.numbers(guard.right))
-            wanted, one = guard.result.astype(bool), guard.left == guard.right  # a number compared with itself
+            # A number compared with itself, under whatever name, is no tie.
+            wanted, one = guard.result.astype(bool), run.program.same(guard.left) == run.program.same(guard.right)
             if not (np.where(wanted, holds, fails) | one).all():
                 found.append(Tie(guard, bool((np.where(wanted, fails, holds) & ~one).any())))
     return found

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from flint import arb
 
 from gradlab.arithmetic.balls import balls, contains, digits, overlaps, precision, radii, relative_radius
