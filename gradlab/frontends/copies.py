@@ -79,7 +79,7 @@ def empty_object(value: Any, kind: Any) -> Any:
     return object.__new__(kind)
 
 
-def state(value: Any) -> dict[str, Any]:
+def state_of(value: Any) -> dict[str, Any]:
     """The attributes of an object, those in slots too."""
     found = dict(getattr(value, "__dict__", {}))
     for kind in type(value).__mro__:

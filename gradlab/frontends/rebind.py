@@ -28,7 +28,7 @@ from gradlab.frontends.copies import (
     is_users,
     names,
     root_of,
-    state,
+    state_of,
     view_like,
 )
 
@@ -241,7 +241,7 @@ class Rebind:
         if getattr(value, "__dict__", None) is value:  # a dict whose items are its attributes
             object.__setattr__(made, "__dict__", made)
             return made
-        for name, part in state(value).items():
+        for name, part in state_of(value).items():
             object.__setattr__(made, name, self(part))
         return made
 

@@ -16,7 +16,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 import pytest
 
-from gradlab.frontends.copies import state
+from gradlab.frontends.copies import state_of
 from gradlab.frontends.numpy_code import Recording
 from gradlab.tape import Recorded
 
@@ -326,7 +326,7 @@ def test_objects_of_every_kind(make, use, wanted):
 
 
 def fingerprint(value):
-    parts = [(name, repr(part)) for name, part in state(value).items() if not callable(part)]
+    parts = [(name, repr(part)) for name, part in state_of(value).items() if not callable(part)]
     return parts, repr(dict(value) if isinstance(value, dict) else value) if isinstance(value, (list, collections.deque, dict)) and not parts else None
 
 
