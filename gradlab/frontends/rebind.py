@@ -32,6 +32,7 @@ from gradlab.frontends.copies import (
     view_like,
 )
 
+
 class StandIns(Protocol):
     """What stands in for what.
 

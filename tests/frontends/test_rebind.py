@@ -123,7 +123,7 @@ class Plain(Base):
 
 class Named(Base):
     def layer(self, w):
-        return 2 * super(Named, self).layer(w)
+        return 2 * super().layer(w)
 
 
 class Direct(Base):
@@ -327,7 +327,9 @@ def test_objects_of_every_kind(make, use, wanted):
 
 def fingerprint(value):
     parts = [(name, repr(part)) for name, part in state_of(value).items() if not callable(part)]
-    return parts, repr(dict(value) if isinstance(value, dict) else value) if isinstance(value, (list, collections.deque, dict)) and not parts else None
+    return parts, repr(dict(value) if isinstance(value, dict) else value) if isinstance(
+        value, (list, collections.deque, dict)
+    ) and not parts else None
 
 
 def test_making_a_class_anew_is_told_to_nobody():
@@ -444,11 +446,13 @@ def test_attributes_of_modules_are_set_in_the_copy(package):
 
 def numpy_in_every_way(x):
     import math
+    from math import sqrt
+
     import numpy
     import numpy as other
     import numpy.linalg as la
-    from math import sqrt
-    from numpy import exp, tanh as t, zeros
+    from numpy import exp, zeros
+    from numpy import tanh as t
     from numpy.linalg import norm
 
     assert norm(x) == la.norm(x)

@@ -1,19 +1,16 @@
 """What no program holds is refused by name, or said to have left it, and never taken for a constant."""
 
-import array
-import ctypes
-import decimal
-import pickle
-import statistics
-import struct
-
 import numpy as np
 import pytest
 
 from gradlab.tape import NotRecorded, Recorded
 from gradlab.tape.functions import CALCULATE, MOVES, READ
 
-NAMES = {name: module for name, module in globals().items() if name in "array ctypes decimal pickle statistics struct".split()}
+NAMES = {
+    name: module
+    for name, module in globals().items()
+    if name in ["array", "ctypes", "decimal", "pickle", "statistics", "struct"]
+}
 
 REFUSED = {
     "np.fft.fft(x)": r"np\.fft\.fft is not recorded",
@@ -66,7 +63,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("code", REFUSED)
 def test_refused_by_name(code, engine):
-    function = eval(f"lambda x: (({code}), x)[1]", NAMES | {"np": np})  # noqa: S307  (the table is code)
+    function = eval(f"lambda x: (({code}), x)[1]", NAMES | {"np": np})
     with pytest.raises(NotRecorded, match=REFUSED[code]):
         engine.record(function, engine.X.copy())
 
@@ -88,7 +85,7 @@ def test_refused_by_name(code, engine):
     ],
 )
 def test_wrong_for_numpy_is_wrong_here(code, kind, engine):
-    function = eval(f"lambda x: (({code}), x)[1]", NAMES | {"np": np})  # noqa: S307  (the table is code)
+    function = eval(f"lambda x: (({code}), x)[1]", NAMES | {"np": np})
     with pytest.raises(kind):
         engine.record(function, engine.X.copy())
 
@@ -129,6 +126,6 @@ def test_reading_is_free(code, engine, capsys):
     def assert_finite(x):
         assert np.isfinite(x).all() and round(float(x[0, 0]), 2) > 0
 
-    function = eval(f"lambda x: (({code}), x * 2)[1]", {"np": np, "assert_finite": assert_finite, "logging": logging})  # noqa: S307
+    function = eval(f"lambda x: (({code}), x * 2)[1]", {"np": np, "assert_finite": assert_finite, "logging": logging})
     made = engine.record(function, engine.X.copy())
     assert not made.program.lost and made.index.size == 12

@@ -47,4 +47,6 @@ def test_beyond_the_outputs_there_is_nothing(engine):
 def test_a_partial_without_a_bound_leaves_none(engine):
     made = engine.record(lambda x: np.sqrt(x[0, 0]), np.zeros((1, 1)))
     with np.errstate(all="ignore"):
-        assert np.isinf(Paths(replay(made.program, RoundedArithmetic()), made.index[:, None]).bounds(made.leaves[0])).all()
+        assert np.isinf(
+            Paths(replay(made.program, RoundedArithmetic()), made.index[:, None]).bounds(made.leaves[0])
+        ).all()

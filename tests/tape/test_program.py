@@ -28,7 +28,15 @@ def test_values_are_laid_out_as_their_nodes_are():
     program = Program()
     start = program.length
     index = program.append("numbers", (), np.arange(12.0).reshape(3, 4), "made")
-    views = [index.T, index[:, ::2], index[::-1], index[:, 1:3].T, index[1], np.broadcast_to(index[0], (5, 4)), index[:0]]
+    views = [
+        index.T,
+        index[:, ::2],
+        index[::-1],
+        index[:, 1:3].T,
+        index[1],
+        np.broadcast_to(index[0], (5, 4)),
+        index[:0],
+    ]
     views += [np.lib.stride_tricks.sliding_window_view(index[0], 2)]
     for view in views:
         for dtype, size in ((np.dtype(float), 8), (np.dtype(np.float32), 4)):

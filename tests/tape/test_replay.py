@@ -59,7 +59,10 @@ STEERED = {
 @pytest.mark.parametrize("name", STEERED)
 def test_what_steers_is_asked_again(name, engine):
     # 1.5, 0.25, 4.5 is far from every border above; the points moved to lie on the other side of one.
-    x, others = [1.5, 0.25, 4.5], ([0.5, 0.25, 4.5], [1.5, 1.75, 4.5], [1.0, 0.25, 4.5], [9.5, 0.25, 4.5], [1.5, 0.25, 0.75])
+    x, others = (
+        [1.5, 0.25, 4.5],
+        ([0.5, 0.25, 4.5], [1.5, 1.75, 4.5], [1.0, 0.25, 4.5], [9.5, 0.25, 4.5], [1.5, 0.25, 0.75]),
+    )
     assert not asked(engine, STEERED[name], x)
     if name not in ("dictionary",):
         assert any(asked(engine, STEERED[name], x, moved) for moved in others)
