@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gradlab.frontends.numpy_code import Recording
-from gradlab.tape.recorded import Recorded
 from gradlab.tape.replay import replay, ties
 
 Array = np.ndarray[Any, Any]
@@ -70,7 +69,7 @@ class Replayable:
 
 
 def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
-    """The tree with each of its arrays replaced; numbers and what NumPy code gives for them are arrays, None stays."""
+    """The tree with each of its leaves replaced; None stays."""
     if tree is None:
         return None
     if isinstance(tree, dict):
@@ -78,7 +77,7 @@ def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, tuple):
         parts = [mapped(function, part) for part in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    return function(tree if isinstance(tree, (np.ndarray, Recorded)) else np.asarray(tree))
+    return function(tree)
 
 
 def leaves(tree: Any) -> Iterator[Array]:
