@@ -271,7 +271,9 @@ def compared(one: Array, other: Array, most: float) -> Compared:
         if x.is_nan() or y.is_nan():
             return True, False, True, False, nan, nan, inf, inf
         zero = x.contains(0) and y.contains(0)
-        narrow = (x.rel_accuracy_bits() >= bits or within(x, most)) and (y.rel_accuracy_bits() >= bits or within(y, most))
+        narrow = (x.rel_accuracy_bits() >= bits or within(x, most)) and (
+            y.rel_accuracy_bits() >= bits or within(y, most)
+        )
         bounded = x.is_finite() and y.is_finite()
         middles = float(x.mid()), float(y.mid())
         return x.overlaps(y), narrow, zero, bounded, *middles, _float_radius(x), _float_radius(y)

@@ -14,7 +14,27 @@ from gradlab.tape.recorded import NotRecorded, Recorded, as_python, cast, holds_
 from gradlab.tape.ufuncs import COMPOSED, elementwise, log_sum_exp, plain, power, settled
 
 # math's functions of numbers: the operation, or the formula, that each is.
-MATH = {name: name for name in "exp expm1 log1p log2 log10 sqrt sin cos tan sinh cosh tanh exp2 cbrt hypot fmod".split()} | {
+MATH = {
+    name: name
+    for name in [
+        "exp",
+        "expm1",
+        "log1p",
+        "log2",
+        "log10",
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "exp2",
+        "cbrt",
+        "hypot",
+        "fmod",
+    ]
+} | {
     "log": "log",
     "atan": "arctan",
     "asin": "arcsin",

@@ -25,8 +25,31 @@ CALCULATE: dict[Any, Callable[..., Any]] = REDUCTIONS | PRODUCTS | CHOICES | LIN
 
 READ = {
     getattr(np, name)
-    for name in """shape ndim size array_repr array_str array2string isrealobj iscomplexobj isreal iscomplex result_type
-    can_cast min_scalar_type common_type save savez savez_compressed savetxt isneginf isposinf isscalar iterable einsum_path""".split()
+    for name in [
+        "shape",
+        "ndim",
+        "size",
+        "array_repr",
+        "array_str",
+        "array2string",
+        "isrealobj",
+        "iscomplexobj",
+        "isreal",
+        "iscomplex",
+        "result_type",
+        "can_cast",
+        "min_scalar_type",
+        "common_type",
+        "save",
+        "savez",
+        "savez_compressed",
+        "savetxt",
+        "isneginf",
+        "isposinf",
+        "isscalar",
+        "iterable",
+        "einsum_path",
+    ]
 }
 SHARING = {np.shares_memory, np.may_share_memory}
 

@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 
 from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
-from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, common_format, holds_recorded, lift, nodes, recorded
+from gradlab.tape.recorded import (
+    NotRecorded,
+    Recorded,
+    as_scalar,
+    cast,
+    common_format,
+    holds_recorded,
+    lift,
+    nodes,
+    recorded,
+)
 from gradlab.tape.ufuncs import into, plain, select, truth
 
 Array = np.ndarray[Any, Any]
@@ -150,7 +160,9 @@ def pad(program: Program, array: Any, pad_width: Any, mode: Any = "constant", **
     given = lift(program, array)
     if "constant_values" in options:
         options["constant_values"] = nodes(cast(lift(program, options["constant_values"]), given.format))
-    return recorded(program, np.pad(nodes(given), pad_width, "constant" if mode == "empty" else mode, **options), given.format)
+    return recorded(
+        program, np.pad(nodes(given), pad_width, "constant" if mode == "empty" else mode, **options), given.format
+    )
 
 
 def block(program: Program, arrays: Any) -> Any:

@@ -106,7 +106,9 @@ class Paths:
         if not (np.isfinite(through_a).all() and np.isfinite(through_b).all()):
             terms = reached[..., :, None, :]
             through_b = self._times(terms, size_b[..., None, :, :], slack_b[..., None, :, :]).sum(axis=-1)
-            through_a = self._times(reached[..., :, None, :], size_a[..., :, :, None], slack_a[..., :, :, None]).sum(axis=-3)
+            through_a = self._times(reached[..., :, None, :], size_a[..., :, :, None], slack_a[..., :, :, None]).sum(
+                axis=-3
+            )
         self._add(a, through_b)
         self._add(b, through_a)
 

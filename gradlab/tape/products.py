@@ -150,7 +150,9 @@ def _spread(array: Any, labels: str, every: str) -> Any:
 def _turned(array: Any, labels: str, groups: tuple[list[str], ...]) -> Any:
     """An operand with an axis for every group of labels."""
     order = [labels.index(label) for group in groups for label in group]
-    return array.transpose(order).reshape([math.prod(array.shape[labels.index(one)] for one in group) for group in groups])
+    return array.transpose(order).reshape(
+        [math.prod(array.shape[labels.index(one)] for one in group) for group in groups]
+    )
 
 
 def _kron(program: Program, a: Any, b: Any) -> Any:
@@ -228,7 +230,9 @@ PRODUCTS: dict[Any, Callable[..., Any]] = {
     np.tensordot: _tensordot,
     np.linalg.tensordot: lambda program, x, y, /, *, axes=2: _tensordot(program, x, y, axes),
     np.linalg.matmul: lambda program, x, y, /: np.matmul(x, y),
-    np.linalg.vecdot: lambda program, x, y, /, *, axis=-1: np.vecdot(np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1)),
+    np.linalg.vecdot: lambda program, x, y, /, *, axis=-1: np.vecdot(
+        np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1)
+    ),
     np.einsum: _einsum,
     np.kron: _kron,
     np.cross: _cross,

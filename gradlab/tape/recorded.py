@@ -171,8 +171,10 @@ class Recorded(np.ndarray):
         raise NotRecorded(f"recorded numbers as {wanted} are not recorded")
 
     def item(self, *at: Any) -> Any:
-        found = self[at[0] if len(at) == 1 and isinstance(at[0], tuple) else at] if len(at) > 1 else (
-            self.reshape(-1)[at[0] if at else 0] if at or self.size == 1 else None
+        found = (
+            self[at[0] if len(at) == 1 and isinstance(at[0], tuple) else at]
+            if len(at) > 1
+            else (self.reshape(-1)[at[0] if at else 0] if at or self.size == 1 else None)
         )
         if found is None:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
@@ -261,10 +263,8 @@ class Recorded(np.ndarray):
             return found
         return as_python(np.round(self, digits))
 
-    def __reduce__(self) -> Any:
+    def __reduce_ex__(self, protocol: Any) -> Any:
         raise NotRecorded("recorded numbers cannot be pickled")
-
-    __reduce_ex__ = __reduce__  # type: ignore[assignment]
 
     def is_integer(self) -> bool:
         """As float.is_integer."""
@@ -311,8 +311,33 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 # Methods that NumPy does not dispatch, and that are functions of the same name.
-for _name in """sum mean var std prod max min argmax argmin argsort any all clip cumsum cumprod trace round nonzero dot
- diagonal repeat take choose searchsorted argpartition""".split():
+for _name in [
+    "sum",
+    "mean",
+    "var",
+    "std",
+    "prod",
+    "max",
+    "min",
+    "argmax",
+    "argmin",
+    "argsort",
+    "any",
+    "all",
+    "clip",
+    "cumsum",
+    "cumprod",
+    "trace",
+    "round",
+    "nonzero",
+    "dot",
+    "diagonal",
+    "repeat",
+    "take",
+    "choose",
+    "searchsorted",
+    "argpartition",
+]:
     setattr(Recorded, _name, _method(_name))
 
 
@@ -323,9 +348,9 @@ def _unreadable(name: str) -> Any:
     return read
 
 
-for _name in "byteswap getfield setfield resize tofile dump dumps".split():
+for _name in ["byteswap", "getfield", "setfield", "resize", "tofile", "dump", "dumps"]:
     setattr(Recorded, _name, _unreadable(_name))
-for _name in "data ctypes".split():
+for _name in ["data", "ctypes", "base", "__array_interface__", "__array_struct__"]:
     setattr(Recorded, _name, property(_unreadable(_name)))
 
 
@@ -340,10 +365,10 @@ def _operator(name: str) -> Callable[..., Any]:
 
 
 # What Python calculates from its own floats is its own float again, which takes the format of an array it meets.
-for _name in "add sub mul truediv floordiv mod".split():
+for _name in ["add", "sub", "mul", "truediv", "floordiv", "mod"]:
     setattr(Recorded, f"__{_name}__", _operator(f"__{_name}__"))
     setattr(Recorded, f"__r{_name}__", _operator(f"__r{_name}__"))
-for _name in "neg pos abs".split():
+for _name in ["neg", "pos", "abs"]:
     setattr(Recorded, f"__{_name}__", _operator(f"__{_name}__"))
 
 
@@ -357,7 +382,7 @@ def _in_place(name: str) -> Callable[..., Any]:
     return method
 
 
-for _name in "add sub mul truediv pow matmul mod floordiv".split():
+for _name in ["add", "sub", "mul", "truediv", "pow", "matmul", "mod", "floordiv"]:
     setattr(Recorded, f"__i{_name}__", _in_place(_name))
 
 
@@ -450,7 +475,9 @@ def stacked(program: Program, given: Any) -> Any:
 
 def common_format(*given: Any) -> np.dtype[Any]:
     """The format in which NumPy calculates with these: a Python number takes that of an array."""
-    kinds = [0.0 if _is_python(one) else one.format if isinstance(one, Recorded) else np.asarray(one).dtype for one in given]
+    kinds = [
+        0.0 if _is_python(one) else one.format if isinstance(one, Recorded) else np.asarray(one).dtype for one in given
+    ]
     found = np.result_type(*kinds)
     return found if found.kind == "f" else FLOAT64
 
@@ -483,7 +510,9 @@ def plain_key(key: Any) -> Any:
     if isinstance(key, tuple):
         return tuple(map(plain_key, key))
     if isinstance(key, Recorded):
-        raise IndexError("only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices")
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices"
+        )
     return key
 
 
@@ -539,5 +568,6 @@ def _is_shown() -> bool:
     """Whether a number is asked for by what only shows it."""
     frame = sys._getframe(2)
     return _formats(frame.f_code, frame.f_lasti) or (
-        is_foreign(frame.f_code.co_filename) and frame.f_globals.get("__name__", "").partition(".")[0] in ("logging", "rich")
+        is_foreign(frame.f_code.co_filename)
+        and frame.f_globals.get("__name__", "").partition(".")[0] in ("logging", "rich")
     )

@@ -130,7 +130,9 @@ def _extreme(name: str) -> Callable[..., Any]:
 
 def _ptp(program: Program, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
     given = lift(program, a)
-    return into(program, out, np.subtract(np.max(given, axis, keepdims=keepdims), np.min(given, axis, keepdims=keepdims)))
+    return into(
+        program, out, np.subtract(np.max(given, axis, keepdims=keepdims), np.min(given, axis, keepdims=keepdims))
+    )
 
 
 def _prod(program: Program, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
@@ -208,7 +210,10 @@ def _diff(program: Program, a: Any, n: int = 1, axis: int = -1, prepend: Any = N
     made = lift(program, a)
     if prepend is not None or append is not None:
         size = [1 if i == axis % made.ndim else m for i, m in enumerate(made.shape)]
-        ends = [one if one is None or np.ndim(one) else np.broadcast_to(lift(program, one), size) for one in (prepend, append)]
+        ends = [
+            one if one is None or np.ndim(one) else np.broadcast_to(lift(program, one), size)
+            for one in (prepend, append)
+        ]
         made = np.concatenate([one for one in (ends[0], made, ends[1]) if one is not None], axis)
     places = [slice(None)] * made.ndim
     later, earlier = list(places), list(places)

@@ -55,7 +55,11 @@ def call(program: Program, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...]
     if method == "at":
         return _at(program, ufunc, *inputs)
     if dtype is not None and name not in COMPARISONS:
-        inputs = (_as(program, inputs[0], dtype), *(_as(program, one, dtype) for one in inputs[1 : ufunc.nin]), *inputs[ufunc.nin :])
+        inputs = (
+            _as(program, inputs[0], dtype),
+            *(_as(program, one, dtype) for one in inputs[1 : ufunc.nin]),
+            *inputs[ufunc.nin :],
+        )
     if method == "reduce":
         made = _reduced(program, ufunc, inputs[0], where, options)
         where = True
@@ -64,7 +68,9 @@ def call(program: Program, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...]
     elif method == "__call__" and _is_default(options):
         made = _called(program, ufunc, inputs)
     else:
-        raise NotRecorded(f"np.{name} with {', '.join(options)} is not recorded" if options else f"np.{name}.{method} is not recorded")
+        raise NotRecorded(
+            f"np.{name} with {', '.join(options)} is not recorded" if options else f"np.{name}.{method} is not recorded"
+        )
     if where is not True:
         made = select(program, where, made, out[0] if out else _unset(name))
     return made if out is None else into(program, out[0], made)
@@ -148,7 +154,9 @@ def plain(given: Any) -> Any:
     """What NumPy code that records nothing has in the place of recorded numbers."""
     if isinstance(given, Recorded):
         return given.floats
-    return type(given)(map(plain, given)) if isinstance(given, (list, tuple)) and not hasattr(given, "_fields") else given
+    return (
+        type(given)(map(plain, given)) if isinstance(given, (list, tuple)) and not hasattr(given, "_fields") else given
+    )
 
 
 def compare(program: Program, name: str, one: Any, other: Any, found: Any = None) -> Any:
@@ -207,7 +215,9 @@ def _called(program: Program, ufunc: np.ufunc, inputs: tuple[Any, ...]) -> Any:
     if name in ("matvec", "vecmat"):
         a, b = (lift(program, one) for one in inputs)
         pair = (a, b[..., None]) if name == "matvec" else (a[..., None, :], b)
-        return settled(program, np.squeeze(matmul(program, *pair), -1 if name == "matvec" else -2), ufunc(*map(plain, inputs)))
+        return settled(
+            program, np.squeeze(matmul(program, *pair), -1 if name == "matvec" else -2), ufunc(*map(plain, inputs))
+        )
     raise NotRecorded(f"np.{name} is not recorded")
 
 
@@ -352,7 +362,10 @@ def _at(program: Program, ufunc: np.ufunc, array: Any, key: Any, *values: Any) -
         _, first = np.unique(places[left], return_index=True)
         now = left[np.sort(first)]
         at = np.unravel_index(places[now], array.shape)
-        operands = [recorded(program, index[at], array.format), *(recorded(program, one[now], of.format) for one, of in zip(given, lifted, strict=True))]
+        operands = [
+            recorded(program, index[at], array.format),
+            *(recorded(program, one[now], of.format) for one, of in zip(given, lifted, strict=True)),
+        ]
         index[at] = nodes(cast(ufunc(*operands), array.format))
         left = np.delete(left, np.sort(first))
 
@@ -422,8 +435,31 @@ ELEMENTWISE = frozenset(PARTIALS) - {"power", "positive", "detach", "integer_pow
 
 # SciPy's own ufuncs, some of them of the name of a NumPy function.
 SPECIAL = frozenset(
-    """expit logit log_expit xlogy xlog1py entr rel_entr kl_div ndtr log_ndtr erf erfc gammaln psi digamma betaln log1p expm1
-    cbrt exp2 exp10 huber pseudo_huber""".split()
+    [
+        "expit",
+        "logit",
+        "log_expit",
+        "xlogy",
+        "xlog1py",
+        "entr",
+        "rel_entr",
+        "kl_div",
+        "ndtr",
+        "log_ndtr",
+        "erf",
+        "erfc",
+        "gammaln",
+        "psi",
+        "digamma",
+        "betaln",
+        "log1p",
+        "expm1",
+        "cbrt",
+        "exp2",
+        "exp10",
+        "huber",
+        "pseudo_huber",
+    ]
 )
 
 COMPOSED: dict[str, Callable[..., Any]] = {
