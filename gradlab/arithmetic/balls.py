@@ -160,7 +160,8 @@ class BallArithmetic:
 
 
 def _matrix(array: Array) -> arb_mat:
-    return arb_mat(*array.shape, array.ravel().tolist())
+    rows, columns = array.shape
+    return arb_mat(rows, columns, array.ravel().tolist())
 
 
 def _exact(x: Any) -> arb:
@@ -199,7 +200,7 @@ def _method(name: str) -> Callable[[Any], Array]:
     return lambda x: elementwise(compute, x)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+_WRITTEN: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
@@ -228,11 +229,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "arctan2": lambda a, b: elementwise(lambda y, x: arb.atan2(y, x), a, b),
     "gammaln": _method("lgamma"),
     "trigamma": lambda x: elementwise(lambda y: arb(2).zeta(y), x),
-} | {
-    name: _method(name)
-    for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")
-    + ("erf", "erfc", "digamma")
 }
+_ARBS = "exp expm1 log log1p sqrt sin cos tan sinh cosh tanh erf erfc digamma"
+FUNCTIONS = _WRITTEN | {name: _method(name) for name in _ARBS.split()}
 
 COMPARISONS: dict[str, tuple[Callable[[Any, Any], bool], Callable[[Any, Any], bool]]] = {
     # name: (it certainly holds, it certainly fails)
