@@ -182,9 +182,11 @@ def _powers(x: Any, exponent: float) -> Array:
 
 
 def _nearest_integer(x: arb) -> arb:
-    """Round half to even; both neighbours where a half may be met."""
-    low, high = (x - HALF).floor(), (x + HALF).floor()
-    return high if x.is_exact() and low + 1 != x - HALF and (x + HALF) != high else (x - HALF).ceil().union(high)
+    """Half to even; both neighbours where a half may be met."""
+    low, high = (x - HALF).ceil(), (x + HALF).floor()
+    if low == high or not (x.is_exact() and low.is_exact() and high.is_exact()):
+        return low.union(high)
+    return low if (low / 2).is_integer() else high
 
 
 def _truncated(x: arb) -> arb:

@@ -24,7 +24,8 @@ from gradlab.tape.reductions import REDUCTIONS
 CALCULATE: dict[Any, Callable[..., Any]] = REDUCTIONS | PRODUCTS | CHOICES | LINALG | MOVERS
 
 NAMES = """shape ndim size array_repr array_str array2string isrealobj iscomplexobj isreal iscomplex isneginf isposinf
-    result_type can_cast min_scalar_type common_type isscalar iterable einsum_path save savez savez_compressed savetxt"""
+    isscalar iterable result_type can_cast min_scalar_type common_type einsum_path save savez savez_compressed
+    savetxt"""
 READ = {getattr(np, name) for name in NAMES.split()}
 SHARING = {np.shares_memory, np.may_share_memory}
 
