@@ -19,7 +19,7 @@ from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Functions, Subject
 from gradlab.gradients.tree import mapped, tree, walked
 from gradlab.tape.recorded import Recorded
-from gradlab.tape.ufuncs import detach
+from gradlab.tape.operations import detach
 
 SHORT = 3  # fewer steps hide a recursion that carries the wrong thing
 
