@@ -6,7 +6,7 @@ Everything upstream of an equation is taken from the code under test, so a mista
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache, lru_cache
 from types import FunctionType, SimpleNamespace
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from gradlab.arithmetic.balls import BallArithmetic, as_balls, finite, midpoints, overlaps, radii
+from gradlab.arithmetic.balls import BallArithmetic, as_balls, finite, meet, midpoints, radii
 from gradlab.cells import Cell, Code, grad_record, records
 from gradlab.checker.locate import total_is_wrong
 from gradlab.equations import choosing, equations
@@ -212,7 +212,7 @@ def recorded_code(cell: Cell, code: Code) -> RecordedCode:
 
 def disjoint(left: Array, right: Array) -> bool:
     """Proven to differ in some entry."""
-    return not overlaps(left, right).all()
+    return not meet(left, right)
 
 
 def same(left: Array, right: Array) -> bool:
@@ -276,22 +276,24 @@ class Variants:
             grads = functions.gradient(*inputs, trace, choose=choose)
             return {q.name: getattr(grad_record(self.cell, grads, q.by), q.by) for q in self.cell.of_kind("grad")}
 
-        return self._in_its_arithmetic(("run", *sorted(choice.items())), gradients, seen.inputs, seen.trace)
+        if not seen.on_balls:
+            return self._on_floats(gradients, seen.inputs, seen.trace)
+        return self._on_balls(("run", *sorted(choice.items())), gradients, seen.inputs, seen.trace)
 
-    def _in_its_arithmetic(self, key: Any, body: Any, *arguments: Any) -> Any:
-        """What a body gives on floats; on balls, recorded once for each key and shapes, and replayed."""
-        arrays = [array for argument in arguments for array in leaves(argument)]
-        if all(array.dtype.kind == "f" for array in arrays):
-            with np.errstate(all="ignore"):
-                return body(SimpleNamespace(**self._functions), *arguments)
-        key = (key, *(array.shape for array in arrays))
+    def _on_floats(self, body: Any, *arguments: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return body(SimpleNamespace(**self._functions), *arguments)
+
+    def _on_balls(self, key: Any, body: Any, *arguments: Any, only: frozenset[Any] | None = None) -> Any:
+        """What a body gives, recorded once for each key and shapes, and replayed."""
+        key = (key, *(array.shape for argument in arguments for array in leaves(argument)))
         if key not in self._programs:
             self._programs[key] = Replayable(self._functions, body, *(mapped(_floats, one) for one in arguments))
             if len(self._programs) > KEPT:
                 self._programs.popitem(last=False)
         self._programs.move_to_end(key)
         given = [mapped(lambda array: array if array.dtype.kind == "f" else as_balls(array), one) for one in arguments]
-        return self._programs[key].replayed(BallArithmetic(), *given)
+        return self._programs[key].replayed(BallArithmetic(), *given, only=only)
 
     def endings(self, seen: Outcome, rows: Iterable[Mistake] = ()) -> dict[tuple[str, int], Array]:
         """The gradients as `run` gives them, option 0, and as every option of their own equations gives them.
@@ -326,8 +328,21 @@ class Variants:
         Returns:
             The values by (name, option); those that raise are left out.
         """
-        kinds = {self.cell.quantities[name].kind for name in wanted}
-        options = {name: tuple(some) for name, some in wanted.items()}
+        if not seen.on_balls:
+            return self._on_floats(self._local(wanted), seen.inputs, seen.trace, seen.found)
+        keys = frozenset((name, i) for name, some in wanted.items() for i in some)
+        own = all(i == 0 for _, i in keys)
+        tried = {name: range(1 if own else 1 + self._count(name)) for name in seen.found}
+        key = ("local", own, *seen.found)
+        return self._on_balls(key, self._local(tried), seen.inputs, seen.trace, seen.found, only=keys)
+
+    def _count(self, name: str) -> int:
+        """How many right-hand sides an equation has beside its own."""
+        return len(self.options.get(self.cell.quantities[name].label, ()))
+
+    def _local(self, options: Mapping[str, Iterable[int]]) -> Callable[..., dict[tuple[str, int], Array]]:
+        """What evaluates these options of each equation, everything upstream as given, with functions of any kind."""
+        kinds = {self.cell.quantities[name].kind for name in options}
 
         def body(functions: Any, inputs: Inputs, trace: Any, given: dict[str, Array]) -> dict[tuple[str, int], Array]:
             values, failed = dict[tuple[str, int], Array](), set[tuple[str, int]]()
@@ -353,8 +368,7 @@ class Variants:
                 functions.gradient(params, x, y, state, trace, choose=choose)
             return {key: value for key, value in values.items() if key not in failed}
 
-        key = ("local", *options.items(), *seen.found)
-        return self._in_its_arithmetic(key, body, seen.inputs, seen.trace, seen.found)
+        return body
 
     def wrong(self, seen: Outcome) -> list[str]:
         """The equations, by name in the order of the derivation, that what the code gave is proven not to satisfy."""
