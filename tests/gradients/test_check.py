@@ -348,9 +348,7 @@ def test_json_has_it_all() -> None:
 
 def test_many_coordinates_are_sampled_and_it_is_said() -> None:
     big = np.random.default_rng(0).normal(size=(3, 3, 30))
-    report = check_gradient(
-        lambda w: np.sum(w**3) + 0 * inverse(w[:, :, 0]), lambda w: 3 * w**2, big, examples=20
-    )
+    report = check_gradient(lambda w: np.sum(w**3) + 0 * inverse(w[:, :, 0]), lambda w: 3 * w**2, big, examples=20)
     assert report.ok and "20 of 270 coordinates were probed" in " ".join(report.notes)
 
 
