@@ -160,7 +160,8 @@ class BallArithmetic:
 
 
 def _matrix(array: Array) -> arb_mat:
-    return arb_mat(*array.shape, array.ravel().tolist())
+    rows, columns = array.shape
+    return arb_mat(rows, columns, array.ravel().tolist())
 
 
 def _exact(x: Any) -> arb:
@@ -181,9 +182,11 @@ def _powers(x: Any, exponent: float) -> Array:
 
 
 def _nearest_integer(x: arb) -> arb:
-    """Round half to even; both neighbours where a half may be met."""
-    low, high = (x - HALF).floor(), (x + HALF).floor()
-    return high if x.is_exact() and low + 1 != x - HALF and (x + HALF) != high else (x - HALF).ceil().union(high)
+    """Half to even; both neighbours where a half may be met."""
+    low, high = (x - HALF).ceil(), (x + HALF).floor()
+    if low == high or not (x.is_exact() and low.is_exact() and high.is_exact()):
+        return low.union(high)
+    return low if (low / 2).is_integer() else high
 
 
 def _truncated(x: arb) -> arb:
@@ -199,7 +202,7 @@ def _method(name: str) -> Callable[[Any], Array]:
     return lambda x: elementwise(compute, x)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+_WRITTEN: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
@@ -228,11 +231,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "arctan2": lambda a, b: elementwise(lambda y, x: arb.atan2(y, x), a, b),
     "gammaln": _method("lgamma"),
     "trigamma": lambda x: elementwise(lambda y: arb(2).zeta(y), x),
-} | {
-    name: _method(name)
-    for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")
-    + ("erf", "erfc", "digamma")
 }
+_ARBS = "exp expm1 log log1p sqrt sin cos tan sinh cosh tanh erf erfc digamma"
+FUNCTIONS = _WRITTEN | {name: _method(name) for name in _ARBS.split()}
 
 COMPARISONS: dict[str, tuple[Callable[[Any, Any], bool], Callable[[Any, Any], bool]]] = {
     # name: (it certainly holds, it certainly fails)

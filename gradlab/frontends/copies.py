@@ -72,8 +72,8 @@ def empty_object(value: Any, kind: Any) -> Any:
         return types.SimpleNamespace.__new__(kind)
     for builtin in _BUILTIN:
         if isinstance(value, builtin):
-            made = builtin.__new__(kind)
-            if isinstance(made, collections.deque):
+            made: Any = builtin.__new__(kind)
+            if isinstance(value, collections.deque):
                 collections.deque.__init__(made, (), value.maxlen)
             return made
     return object.__new__(kind)

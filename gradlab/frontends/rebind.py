@@ -39,8 +39,11 @@ class StandIns(Protocol):
     members: by the name of a module, its members' stand-ins by name. builtins: Python's, by name.
     """
 
-    members: Mapping[str, Mapping[str, Any]]
-    builtins: Mapping[str, Any]
+    @property
+    def members(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    @property
+    def builtins(self) -> Mapping[str, Any]: ...
 
     def array(self, given: np.ndarray[Any, Any]) -> Any:
         """An array that the code holds; one that owns its memory."""
@@ -116,7 +119,8 @@ class Rebind:
         if isinstance(value, types.BuiltinMethodType):
             return self._builtin(value)
         if isinstance(value, (types.ModuleType, Module)):
-            return Module(self, value) if is_users(value.__name__) or self._is_seen(value.__name__) else value
+            seen = is_users(value.__name__) or self._is_seen(value.__name__)
+            return Module(self, value) if seen else value  # type: ignore[arg-type]
         if isinstance(value, np.ndarray):
             return self._array(value)
         if isinstance(value, type):
@@ -216,7 +220,7 @@ class Rebind:
         if isinstance(value, (staticmethod, classmethod)):
             return type(value)(self(value.__func__))
         if isinstance(value, property):
-            return property(*(self(f) for f in (value.fget, value.fset, value.fdel)), value.__doc__)
+            return property(self(value.fget), self(value.fset), self(value.fdel), value.__doc__)
         if isinstance(value, functools.cached_property):
             made: Any = functools.cached_property(self(value.func))
             made.__set_name__(owner, name)
@@ -327,5 +331,5 @@ def _namespace(module: Any) -> dict[str, Any]:
     """The names of a module, or of the copy that stands for one."""
     if isinstance(module, Module):
         inner = vars(module)
-        return inner["_rebind"]._scope(_namespace(inner["_module"]))[0]  # type: ignore[no-any-return]
+        return inner["_rebind"]._scope(_namespace(inner["_module"]))[0]
     return vars(module)

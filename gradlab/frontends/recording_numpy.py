@@ -18,6 +18,7 @@ import numpy as np
 from gradlab.frontends.number_types import abstract_types, numpy_types, python_float
 from gradlab.frontends.recording_math import of_math, of_special
 from gradlab.tape.functions import call as call_function
+from gradlab.tape.operations import plain
 from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
 from gradlab.tape.recorded import (
     ARRAY,
@@ -32,7 +33,6 @@ from gradlab.tape.recorded import (
     recorded,
     stacked,
 )
-from gradlab.tape.ufuncs import plain
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +45,7 @@ class RecordingNumPy:
     def __init__(self, program: Program) -> None:
         self.program = program
         self._generators: dict[int, Draws] = {}
-        self.random = Draws(self, copy.deepcopy(np.random.mtrand._rand), np.random)  # type: ignore[attr-defined]
+        self.random = Draws(self, copy.deepcopy(np.random.mtrand._rand), np.random)
         own = self._allocations() | self._conversions() | self._iterations() | numpy_types(self._own)
         ufuncs = {name: ListedUfunc(program, function) for name, function in UFUNCS.items()}
         self.members: dict[str, dict[str, Any]] = {
@@ -79,7 +79,7 @@ class RecordingNumPy:
         return NotImplemented
 
     def _draws(self, source: Any) -> Any:
-        if source is np.random.mtrand._rand:  # type: ignore[attr-defined]
+        if source is np.random.mtrand._rand:
             return self.random
         return self._generators.setdefault(id(source), Draws(self, copy.deepcopy(source)))
 
@@ -219,7 +219,7 @@ class RecordingNumPy:
                     return self._own(plain_array)
                 given, copies = stacked(self.program, given), False
             wanted = given.format if dtype is None else np.dtype(dtype)
-            if wanted == object:
+            if wanted.kind == "O":
                 raise NotRecorded("arrays of objects are not recorded")
             made = given if wanted == given.format else given.astype(wanted)
             if not isinstance(made, Recorded):

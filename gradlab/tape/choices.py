@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.operations import compare, elementwise, into, plain, select, settled, truth
 from gradlab.tape.program import Program
 from gradlab.tape.recorded import NotRecorded, Recorded, cast, common_format, holds_recorded, lift, nodes, recorded
-from gradlab.tape.ufuncs import compare, elementwise, into, plain, select, settled, truth
 
 Array = np.ndarray[Any, Any]
 
@@ -198,8 +198,8 @@ def _close(program: Program, a: Any, b: Any, rtol: float = 1e-5, atol: float = 1
         np.add(atol, np.multiply(rtol, np.abs(lift(program, b)))),
     )
     known = np.isfinite(plain(distance)) & np.isfinite(plain(limit))
-    index = [np.where(known, nodes(lift(program, one)), 0) for one in (distance, limit)]
-    program.guard("less_equal", *index, np.where(known, found, True))
+    left, right = (np.where(known, nodes(lift(program, one)), 0) for one in (distance, limit))
+    program.guard("less_equal", left, right, np.where(known, found, True))
     return found
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.operations import into, plain, select, truth
 from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
 from gradlab.tape.recorded import (
     NotRecorded,
@@ -25,7 +26,6 @@ from gradlab.tape.recorded import (
     nodes,
     recorded,
 )
-from gradlab.tape.ufuncs import into, plain, select, truth
 
 Array = np.ndarray[Any, Any]
 
@@ -195,9 +195,9 @@ MOVES: dict[Any, str] = (
     | _data("compress", "a")
     | _data("extract", "arr")
     | _data(
-        """broadcast_to copy expand_dims squeeze moveaxis rollaxis ravel reshape repeat tile roll flip fliplr flipud rot90
-        swapaxes transpose matrix_transpose take take_along_axis split array_split hsplit vsplit dsplit delete diag
-        diagonal diagflat tril triu resize unstack"""
+        """broadcast_to copy expand_dims squeeze moveaxis rollaxis ravel reshape repeat tile roll flip fliplr flipud
+        rot90 swapaxes transpose matrix_transpose take take_along_axis split array_split hsplit vsplit dsplit unstack
+        delete diag diagonal diagflat tril triu resize"""
     )
     | {np.linalg.diagonal: "x", np.linalg.matrix_transpose: "x", np.lib.stride_tricks.sliding_window_view: "x"}
 )

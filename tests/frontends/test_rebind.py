@@ -69,7 +69,7 @@ def test_closures_are_shared_among_functions():
 
 
 def test_recursion_defaults_and_attributes_of_functions():
-    def power(w, n, *, scale=np.ones(3), cache={}):  # noqa: B006  (a cache, as users write them)
+    def power(w, n, *, scale=np.ones(3), cache={}):  # noqa: B006, B008  (as users write them)
         power.calls += 1
         cache[n] = w
         return scale if n == 0 else w * power(w, n - 1)
@@ -80,7 +80,7 @@ def test_recursion_defaults_and_attributes_of_functions():
 
 
 class Base:
-    made: list[object] = []
+    made: list[object] = []  # noqa: RUF012
     unit = np.ones(3)
 
     def __init__(self, x):
@@ -209,7 +209,7 @@ class Boxed(Generic[T]):
 
 
 class Registered:
-    known: dict[str, type] = {}
+    known: dict[str, type] = {}  # noqa: RUF012
 
     def __init_subclass__(cls, *, name):
         Registered.known[name] = cls
@@ -223,7 +223,7 @@ class Child(Registered, name="child"):
 
 
 class Meta(type):
-    made: list[str] = []
+    made: list[str] = []  # noqa: RUF012
 
     def __init__(cls, name, bases, namespace):
         Meta.made.append(name)
@@ -366,11 +366,11 @@ def test_a_vectorized_function_of_the_module():
 
 def test_a_generator_of_random_numbers_is_left_where_it_is():
     generator, legacy = np.random.default_rng(0), np.random.RandomState(0)
-    np.random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
     expected = np.random.default_rng(0).normal(size=3), np.random.RandomState(0).randn(3)
-    found = run(lambda x: generator.normal(size=3) * x, lambda x: legacy.randn(3) * x, lambda x: np.random.rand(3) * x)
+    found = run(lambda x: generator.normal(size=3) * x, lambda x: legacy.randn(3) * x, lambda x: np.random.rand(3) * x)  # noqa: NPY002
     assert np.array_equal(found[0], expected[0] * V) and np.array_equal(found[1], expected[1] * V)
-    assert np.array_equal(found[2], np.random.rand(3) * V)  # the first three after the seed, still to be drawn
+    assert np.array_equal(found[2], np.random.rand(3) * V)  # noqa: NPY002  (the first three after the seed, still to be drawn)
     assert np.array_equal(generator.normal(size=3), expected[0]) and np.array_equal(legacy.randn(3), expected[1])
 
 
