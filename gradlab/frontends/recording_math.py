@@ -53,6 +53,7 @@ MATH = {
     "erf": "erf",
     "erfc": "erfc",
     "lgamma": "gammaln",
+    "gamma": "gamma",
 }
 
 
@@ -61,7 +62,6 @@ def of_math(program: Program) -> dict[str, Callable[..., Any]]:
     made: dict[str, Any] = {name: _of_numbers(program, name, one) for name, one in MATH.items() if hasattr(math, name)}
     natural = made["log"]
     made["log"] = lambda x, base=None: natural(x) if base is None else natural(x) / natural(base)
-    made["gamma"] = lambda x: made["exp"](made["lgamma"](x)) if isinstance(x, Recorded) else math.gamma(x)
     made |= {name: _whole(name) for name in ("floor", "ceil", "trunc")}
     made |= {"fsum": _of_many(program, "fsum", np.sum), "prod": _of_many(program, "prod", np.prod)}
     made |= {name: lambda x, name=name: bool(getattr(np, name)(plain(x))) for name in ("isnan", "isinf", "isfinite")}
