@@ -78,8 +78,8 @@ def _named(name: str) -> Callable[[Program, Any], Any]:
 
 
 # SciPy's own ufuncs, some of them of the name of a NumPy function.
-_SPECIAL = """expit logit log_expit xlogy xlog1py entr rel_entr kl_div ndtr log_ndtr erf erfc gammaln gamma psi digamma betaln
-    log1p expm1 cbrt exp2 exp10 huber pseudo_huber"""
+_SPECIAL = """expit logit log_expit xlogy xlog1py entr rel_entr kl_div ndtr log_ndtr erf erfc gammaln gamma psi digamma
+    betaln log1p expm1 cbrt exp2 exp10 huber pseudo_huber"""
 SPECIAL = frozenset(_SPECIAL.split())
 
 
