@@ -37,8 +37,6 @@ SQUARES = {
     "abs": lambda x: sum(abs(v) ** 2 for v in x),
     "np.abs": lambda x: np.sum(np.abs(x) ** 2),
     "isinstance": lambda x: sum(v * v if isinstance(v, float) else math.nan for v in x),
-    "math": lambda x: sum(math.exp(2 * math.log(v)) for v in x**2) ** 0.5 * 0 + np.sum(x * x),
-    "norm": lambda x: np.sum(x * x),
 }
 
 
