@@ -301,7 +301,16 @@ def _arb(value: Any) -> arb:
 
 def as_balls(array: Any) -> Array:
     """The same numbers, each an `arb`."""
-    return elementwise(_arb, array)
+    array = np.asarray(array, dtype=object)
+    return array if set(map(type, array.flat)) <= {arb} else elementwise(_arb, array)
+
+
+def meet(a: Any, b: Any) -> bool:
+    """Whether the balls of two arrays of one shape have a point in common, entry by entry; `overlaps`, all at once."""
+    a, b = as_balls(a), as_balls(b)
+    if a.shape != b.shape:
+        return bool(overlaps(a, b).all())
+    return all(map(arb.overlaps, a.reshape(-1).tolist(), b.reshape(-1).tolist()))
 
 
 def midpoints(array: Any) -> Array:
@@ -359,7 +368,8 @@ def holds_zero(array: Any) -> Array:
 
 def finite(array: Any) -> Array:
     """Where the balls are bounded: neither infinite nor nan."""
-    return elementwise(lambda x: bool(_arb(x).is_finite()), array, dtype=bool)
+    array = as_balls(array)
+    return np.array(list(map(arb.is_finite, array.reshape(-1).tolist())), bool).reshape(array.shape)
 
 
 def gaps(a: Any, b: Any) -> Array:

@@ -236,6 +236,10 @@ class Rebind:
 
     def _object(self, value: Any) -> Any:
         kind = type(value)
+        if kind is types.SimpleNamespace:
+            made = self._remember(value, types.SimpleNamespace())
+            vars(made).update({n: part if n.startswith("__") else self(part) for n, part in vars(value).items()})
+            return made
         if kind.__module__.startswith("numba.") and hasattr(value, "py_func"):
             return self(value.py_func)
         if (kind not in (list, dict, set, deque) and not is_copied(kind)) or isinstance(value, enum.Enum):
