@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from gradlab.frontends.number_types import abstract_types, numpy_types, python_float
-from gradlab.frontends.recording_math import of_math, of_special
+from gradlab.frontends.recording_math import of_math
+from gradlab.frontends.recording_scipy import of_scipy
 from gradlab.tape.functions import call as call_function
 from gradlab.tape.operations import plain
 from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
@@ -53,8 +54,7 @@ class RecordingNumPy:
             "numpy.lib.stride_tricks": {"as_strided": self._as_strided},
             "math": of_math(program),
             "numbers": abstract_types(),
-            "scipy.special": of_special(program),
-        }
+        } | of_scipy(program, self._own)
         self.builtins = {"float": python_float(self._own)}
         self._lifting: dict[int, Any] = {}
 

@@ -1,7 +1,6 @@
 """What stands in for numpy, math and float: what it makes is recorded, and is what the real one makes."""
 
 import cmath
-import importlib.util
 import math
 import numbers
 
@@ -247,65 +246,3 @@ def test_what_numpy_asks_nobody_about(function):
 def test_captured_arrays_of_another_meaning_are_refused_in_one_line(captured, words):
     with pytest.raises(NotRecorded, match=words):
         recorded(lambda x: x[0, 0] * captured)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("scipy") is None, reason="SciPy is not installed")
-class TestSciPy:
-    SPECIAL = (
-        "sp.expit(x)",
-        "sp.logit(x / 4)",
-        "sp.log_expit(-x)",
-        "sp.xlogy(x, x)",
-        "sp.xlog1py(x, x)",
-        "sp.entr(x)",
-        "sp.rel_entr(x, 0.5)",
-        "sp.kl_div(x, 0.5)",
-        "sp.erf(x)",
-        "sp.erfc(x)",
-        "sp.ndtr(x)",
-        "sp.log_ndtr(x)",
-        "sp.gammaln(x)",
-        "sp.psi(x)",
-        "sp.digamma(x)",
-        "sp.betaln(x, 2.0)",
-        "sp.expm1(x)",
-        "sp.log1p(x)",
-        "sp.cbrt(x)",
-        "sp.exp2(x)",
-        "sp.exp10(x)",
-        "sp.huber(1.0, x)",
-        "sp.pseudo_huber(1.0, x)",
-        "sp.logsumexp(x)",
-        "sp.logsumexp(x, axis=1, b=x, keepdims=True)",
-        "sp.softmax(x, axis=0)",
-        "sp.log_softmax(x, axis=-1)",
-        "sp.logsumexp([x[0, 0], 1.0])",
-    )
-
-    @pytest.mark.parametrize("code", SPECIAL)
-    def test_special_functions(self, code):
-        import scipy.special as sp
-
-        function = eval(f"lambda x: {code}", {"sp": sp, "np": np})
-        made, floats = recorded(function)
-        assert isinstance(made, Recorded) and np.array_equal(floats, function(X))
-
-    @pytest.mark.parametrize(
-        "code",
-        [
-            "scipy.special.iv(1, x)",
-            "scipy.signal.lfilter([1.0], [1.0, -0.5], x[0])",
-            "scipy.linalg.expm(x[:, :3])",
-            "scipy.integrate.quad(lambda t: np.exp(-x[0, 0] * t), 0, 1)[0]",
-            "scipy.ndimage.gaussian_filter(x, 1.0)",
-        ],
-    )
-    def test_others_are_refused_by_name_and_never_taken_for_constants(self, code):
-        import scipy.integrate
-        import scipy.linalg
-        import scipy.ndimage
-        import scipy.signal
-
-        function = eval(f"lambda x: {code}", {"scipy": scipy, "np": np})
-        with pytest.raises(NotRecorded, match=r"scipy\.\w+\.\w+ is not recorded|where nothing is recorded"):
-            recorded(function)
