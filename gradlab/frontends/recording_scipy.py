@@ -68,7 +68,7 @@ def _block_diag(program: Program, *arrays: Any) -> Any:
 
 def _triangle(program: Program, a: Any, lower: bool, other: Any = 0.0) -> Any:
     """A triangle of a matrix, and of another the rest."""
-    mask = np.tri(*a.shape, dtype=bool)
+    mask = np.tri(*a.shape, dtype=np.bool_)
     return select(program, mask if lower else mask.T, a, other)
 
 
