@@ -18,7 +18,7 @@ from gradlab.arithmetic.rounded import RoundedArithmetic
 from gradlab.cells import Cell, Code, named
 from gradlab.checker.watch import SubmissionError, watched
 from gradlab.frontends.numpy_code import Recording
-from gradlab.frontends.replayable import mapped
+from gradlab.frontends.replayable import leaves, mapped
 from gradlab.problem import Inputs, Problem
 from gradlab.tape.program import UNSET, Program, Site
 from gradlab.tape.recorded import NotRecorded, Recorded, nodes
@@ -27,6 +27,9 @@ from gradlab.tape.replay import Run, Unsupported, replay, ties
 Array = np.ndarray[Any, Any]
 
 FUNCTIONS = ("forward", "loss", "gradient")
+
+KEPT = 32  # programs of the cells' own code
+_own: dict[Any, RecordedRun] = {}
 
 
 class Returned(NamedTuple):
@@ -40,10 +43,14 @@ class Returned(NamedTuple):
 
 
 class RecordedRun(NamedTuple):
-    """The three functions as one program. All are of nodes: inputs, every quantity by its name, and the total loss."""
+    """The three functions as one program. All are of nodes: inputs, every quantity by its name, and the total loss.
+
+    numbers: of the blocks that hold the inputs.
+    """
 
     program: Program
     inputs: Inputs
+    numbers: tuple[int, ...]
     quantities: dict[str, Array]
     total: Array
 
@@ -90,7 +97,7 @@ class Submission:
         """The derived bound on what rounding in the problem's dtype may do to each quantity."""
         recorded = self.recorded(problem)
         with np.errstate(all="ignore"):
-            run = self._replayed(recorded, RoundedArithmetic(problem.dtype))
+            run = self._replayed(recorded, RoundedArithmetic(problem.dtype), problem)
             return {name: run.numbers(index).bounds() for name, index in recorded.quantities.items()}
 
     def balls(self, problem: Problem) -> Returned:
@@ -98,17 +105,29 @@ class Submission:
         from gradlab.arithmetic.balls import BallArithmetic
 
         recorded, module = self.recorded(problem), self.cell.module
-        run = self._replayed(recorded, BallArithmetic())
+        run = self._replayed(recorded, BallArithmetic(), problem)
         found = {name: run.numbers(index) for name, index in recorded.quantities.items()}
         trace = module.Trace(**{quantity.name: found[quantity.name] for quantity in self.cell.of_kind("trace")})
         loss = module.Loss(found["loss"], run.numbers(recorded.total))
         return Returned(mapped(run.numbers, recorded.inputs), trace, loss, None, found)
 
     def recorded(self, problem: Problem) -> RecordedRun:
-        """The program of a run on the problem, whose floats are those of the code itself, bit for bit."""
+        """The program of a run on the problem, whose floats are those of the code itself, bit for bit.
+
+        The cell's own code does the same whatever the numbers: there a program of the same sizes will do.
+        """
+        own = self.code is self.cell.code
+        key = (self.cell, problem.dtype, *problem.sizes.items())
+        if own and key in _own:
+            return _own[key]
         if self._recorded is None or self._recorded[0] is not problem:
             self._recorded = problem, self._record(problem)
-        return self._recorded[1]
+        recorded = self._recorded[1]
+        if own and not recorded.program.guards:
+            _own[key] = recorded
+            if len(_own) > KEPT:
+                del _own[next(iter(_own))]
+        return recorded
 
     def _record(self, problem: Problem) -> RecordedRun:
         wanted = self.floats(problem)
@@ -117,10 +136,16 @@ class Submission:
             recording = Recording(functions)
         except NotRecorded as error:
             raise SubmissionError(f"{self.origin}: {error}") from None
-        leaves = problem.inputs(lambda array: recording.leaf(array, "parameter"))
+        numbers: list[int] = []
+
+        def leaf(array: Array) -> Array:
+            numbers.append(len(recording.program.blocks))
+            return recording.leaf(array, "parameter")
+
+        nodes_of_inputs = mapped(leaf, problem.inputs())
 
         def fresh() -> Inputs:
-            return mapped(lambda index: recording.array(index, problem.dtype), leaves)
+            return mapped(lambda index: recording.array(index, problem.dtype), nodes_of_inputs)
 
         def calling(function: str) -> Callable[..., Any]:
             return lambda *args: recording.call(recording.functions[function], *args)
@@ -138,7 +163,7 @@ class Submission:
             raise SubmissionError(f"{self._line(unset)}: takes an entry of an array that was never assigned")
         for name, index in found.items():
             self._same_floats(name, program.floats(index), wanted[name], index == UNSET)
-        return RecordedRun(program, leaves, found, total)
+        return RecordedRun(program, nodes_of_inputs, tuple(numbers), found, total)
 
     def _same_floats(self, name: str, found: Array, own: Array, unset: Array) -> None:
         own = own.astype(np.float64)
@@ -151,10 +176,12 @@ class Submission:
                 "what was recorded is not that code, so nothing can be certified"
             )
 
-    def _replayed(self, recorded: RecordedRun, arithmetic: Any) -> Run:
+    def _replayed(self, recorded: RecordedRun, arithmetic: Any, problem: Problem) -> Run:
         """The program in an arithmetic, in which what it was steered by is as it was."""
+        arrays = leaves(tuple(problem.inputs()))
+        changed = {n: arithmetic.exact(array) for n, array in zip(recorded.numbers, arrays, strict=True)}
         try:
-            run = replay(recorded.program, arithmetic)
+            run = replay(recorded.program, arithmetic, changed)
         except Unsupported as error:
             raise SubmissionError(f"{self.origin}: {error}") from None
         for tie in ties(run, recorded.program.guards):

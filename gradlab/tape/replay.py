@@ -62,13 +62,17 @@ class Run:
 
     def operands(self, block: Block) -> list[Any]:
         """The numbers of what a block's operation takes."""
-        spans = self.program.spans.get(id(block))
-        if spans is None:
-            spans = self.program.spans[id(block)] = tuple(map(span, block.operands))
         found = []
-        for index, start in zip(block.operands, spans, strict=True):
+        for index, start in zip(block.operands, self.spans(block), strict=True):
             stored = self.store.take(index, axis=1) if start is None else self._stretch(start, index.size, index.shape)
             found.append(self.arithmetic.numbers(stored))
+        return found
+
+    def spans(self, block: Block) -> tuple[int | None, ...]:
+        """Of each operand the first node, where its nodes follow each other; else None."""
+        found = self.program.spans.get(id(block))
+        if found is None:
+            found = self.program.spans[id(block)] = tuple(map(span, block.operands))
         return found
 
     def result(self, block: Block) -> Any:
