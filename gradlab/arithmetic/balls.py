@@ -292,7 +292,11 @@ def compared(one: Array, other: Array, most: float) -> Compared:
 def _arb(value: Any) -> arb:
     if type(value) is arb:
         return value
-    return value.arb if hasattr(value, "arb") else _exact(value)
+    if hasattr(value, "arb"):
+        return value.arb
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(f"expected a ball or a real number, got {type(value).__name__}")
+    return _exact(value)
 
 
 def as_balls(array: Any) -> Array:
