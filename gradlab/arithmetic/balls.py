@@ -42,6 +42,11 @@ def precision(bits: int) -> Iterator[None]:
         ctx.prec = before
 
 
+def bits_in_force() -> int:
+    """The precision that the innermost `precision` block asks for."""
+    return int(ctx.prec)
+
+
 def elementwise(function: Callable[..., Any], *arrays: Any, dtype: Any = object) -> Array:
     """`function` of each element, broadcast over `arrays`, as an array of `dtype` even for a single element."""
     result = np.frompyfunc(function, len(arrays), 1)(*(np.asarray(array, dtype=object) for array in arrays))
