@@ -16,7 +16,7 @@ import numpy as np
 
 from gradlab.arithmetic.rounded import RoundedArithmetic
 from gradlab.cells import Cell, Code, named
-from gradlab.checker.watch import SubmissionError, watched
+from gradlab.checker.watch import NotCertified, SubmissionError, watched
 from gradlab.frontends.numpy_code import Recording
 from gradlab.frontends.replayable import leaves, mapped
 from gradlab.problem import Inputs, Problem
@@ -64,8 +64,8 @@ class Submission:
         seconds: the time limit of one call.
 
     The methods raise SubmissionError: a call raises, prints, changes its inputs in place or does not end in time, or
-    what it returns lacks a field, or has the wrong shape or dtype. So do those that rest on a recording where one
-    cannot be made, or gives other floats than the code itself: nothing is certified of what was not recorded.
+    what it returns lacks a field, or has the wrong shape or dtype. Those that rest on a recording raise NotCertified
+    where one cannot be made, or gives other floats than the code itself.
     """
 
     def __init__(self, cell: Cell, code: Code | str | Path | None = None, seconds: float = 10.0) -> None:
@@ -135,7 +135,7 @@ class Submission:
         try:
             recording = Recording(functions)
         except NotRecorded as error:
-            raise SubmissionError(f"{self.origin}: {error}") from None
+            raise NotCertified(f"{self.origin}: {error}") from None
         numbers: list[int] = []
 
         def leaf(array: Array) -> Array:
@@ -156,7 +156,7 @@ class Submission:
             found = {name: recording.nodes(value) for name, value in self._quantities(problem, returned).items()}
             recording.whole()
         except NotRecorded as error:
-            raise SubmissionError(f"{self.origin}: {error}") from None
+            raise NotCertified(f"{self.origin}: {error}") from None
         program = recording.program
         unset = program.unset_read()
         if unset is not None:
@@ -171,7 +171,7 @@ class Submission:
         if other.any():
             at = tuple(int(i) for i in np.argwhere(other)[0])
             label = self.cell.quantities[name].label
-            raise SubmissionError(
+            raise NotCertified(
                 f"{self.origin}: {label}{list(at)} is {own[at]!r}, and {found[at]!r} when run again and recorded: "
                 "what was recorded is not that code, so nothing can be certified"
             )
@@ -183,10 +183,10 @@ class Submission:
         try:
             run = replay(recorded.program, arithmetic, changed)
         except Unsupported as error:
-            raise SubmissionError(f"{self.origin}: {error}") from None
+            raise NotCertified(f"{self.origin}: {error}") from None
         for tie in ties(run, recorded.program.guards):
             what = "is decided by rounding" if tie.contrary else "is a tie"
-            raise SubmissionError(f"{self._line(tie.guard.site)}: a comparison {what}, so nothing can be certified")
+            raise NotCertified(f"{self._line(tie.guard.site)}: a comparison {what}, so nothing can be certified")
         return run
 
     def _line(self, site: Site) -> str:
