@@ -19,6 +19,9 @@ Array = np.ndarray[Any, Any]
 # Numbers that no rounding has touched before they came here; all others may stand for something near.
 EXACT = ("parameter", "upstream", "unset")
 
+# What they give moves with nothing, but where they jump.
+STEPS = ("sign", "floor", "ceil", "rint", "trunc", "detach")
+
 # From this size on a factor of products is kept in the arithmetic's own form, if it is used again.
 LARGE = 1024
 
@@ -196,10 +199,12 @@ def borders(run: Run, guards: Iterable[Guard]) -> list[Tie]:
 
 
 def moving(program: Program) -> Array:
-    """(N,) whether a node depends on a parameter."""
+    """(N,) whether a node depends on a parameter, and moves with it."""
     moves = np.zeros(program.length, bool)
     for block in program.blocks:
         reached: list[Any] = [moves[index] for index in block.operands]
+        if block.operation in STEPS:
+            continue
         if block.operation == "numbers":
             found: Any = block.parameter == "parameter"
         elif block.operation in ("sum", "max", "min"):

@@ -88,6 +88,7 @@ def test_a_number_is_itself_however_wide_its_ball(engine):
         (lambda x: x if np.sum(x) == 3.5 else -x, True),
         (lambda x: x * x[:1].astype(int), True),
         (lambda x: np.where(x > 0.9, x, 0), False),
+        (lambda x: x * np.round(x * 1.25).astype(int), False),
         (lambda x: x * (np.ones(3) > 1.0), False),
         (lambda x: x if x[0] >= x[0] else -x, False),
     ],
