@@ -168,6 +168,9 @@ def verify(
     paths: Annotated[list[Path], typer.Argument(help="Markdown files, notebooks, or folders of them.")],
     hint: Annotated[bool, typer.Option("--hint", help="Say what kind of mistake it is.")] = False,
     reveal: Annotated[bool, typer.Option("--reveal", help="Say what would make it true.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Let nothing be set aside: expect, unchecked, goals.")
+    ] = False,
     json: JsonOption = None,
 ) -> int:
     """Judge every equation of a derivation."""
@@ -178,7 +181,7 @@ def verify(
 
     if json is not None:
         check_writable(json)
-    found = verify_paths(paths, repairs=True if hint or reveal else None)
+    found = verify_paths(paths, repairs=True if hint or reveal else None, strict=strict)
     print(found.text(hint=hint, reveal=reveal))
     if json is not None:
         write_json(json, found.to_json())

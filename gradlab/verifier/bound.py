@@ -16,6 +16,7 @@ from gradlab.verifier.terms import Name, Time
 from gradlab.verifier.world import Balls, NoSuchStep
 
 T = Time.of("t")
+LOSSES = ("l", "L")  # a document may stop before either
 
 
 @dataclass
@@ -40,9 +41,15 @@ def bound_to(scope: Scope, judge: Judge) -> Bound:
         for point in range(judge.points):
             with precision(FIRST_BITS):
                 balls = judge.balls(point)
-                for name, values in forward(scope, balls).items():
-                    if _is_defined(scope, name):
-                        _hold(bound, name, values, scope, balls)
+                found = forward(scope, balls)
+                defined = {name: _defined(scope, name) for name in found}
+                missing = [name for name, symbol in defined.items() if symbol is None and name not in LOSSES]
+                if missing:
+                    alias = f"define it, or say under `aliases:` what it is called here, as in `{missing[0]}: …`"
+                    raise Unbound(f"computes {', '.join(missing)}, which the document does not define: {alias}")
+                for name, values in found.items():
+                    if defined[name] is not None:
+                        _hold(bound, defined[name], values, scope, balls)
     except Unbound as error:
         bound.problem = f"the cell {scope.cell} {error}"
     return bound
@@ -84,20 +91,23 @@ def inputs(scope: Scope, balls: Balls) -> Inputs:
     return Inputs(module.Params(**params), x, y, module.State(**states))
 
 
-def _is_defined(scope: Scope, name: str) -> bool:
+def _defined(scope: Scope, name: str) -> str | None:
+    """The document's name for what the cell calls `name`, if it defines that."""
+    name = scope.aliases.get(name, name)
     symbol = scope.symbols.get(name)
-    return symbol is not None and symbol.body is not None and symbol.kind == "forward"
+    return name if symbol is not None and symbol.body is not None and symbol.kind == "forward" else None
 
 
-def _hold(bound: Bound, name: str, values: Any, scope: Scope, balls: Balls) -> None:
+def _hold(bound: Bound, name: str | None, values: Any, scope: Scope, balls: Balls) -> None:
     """Compare one definition with the code's values at one point."""
+    assert name is not None
     symbol = scope.symbols[name]
     steps: list[int | None] = list(range(scope.steps)) if symbol.timed else [None]
     wrong: list[int] = []
     word, left, right = "true", None, None
     for step in steps:
         code = values if step is None else values[step]
-        clock = {"T": scope.steps} if step is None else {"T": scope.steps, "t": step}
+        clock = scope.clock(step)
         try:
             document = balls.value(Name(name, T if symbol.timed else None), clock)
         except (NoSuchStep, Trouble):

@@ -43,6 +43,7 @@ def define(resolver: Resolver, left: Any, right: Any) -> Symbol:
         raise Trouble("shape", f"{token} is declared as {known.shape} and defined as {shape}", at)
     kind = "derivative" if any(resolver.is_derived(part) for part in walk(body)) else "forward"
     symbol = Symbol(name, str(token).strip(), shape, kind, timed, known.before if known else set(), body)
+    symbol.space = known.space if known else ()
     scope.symbols[name] = symbol
     return symbol
 

@@ -1,7 +1,7 @@
 """The front matter of a derivation: sizes, steps, symbols, aliases, the cell it is bound to.
 
 sizes: {I: 2, H: 4, O: 3}      distinct and over 1: equal sizes hide a missing transpose
-fixed: {O: 1}                  sizes that the derivation needs as they are
+fixed: {O: 1, T: 5}            sizes, and a number of steps, that the derivation needs as they are
 steps: 5                       at least 4: fewer hide a missing recursion
 symbols: {x(t): 1 x I}         what takes random values; a(-1) is a state before step 0
 aliases: {E: l}                a second spelling of a symbol
@@ -97,9 +97,15 @@ def _read_sizes(scope: Scope, node: Any, complain: Callable[[str, Any], None], f
             complain(message, value)
         else:
             scope.sizes[key.value] = size
+            scope.fixed |= {key.value} if fixed else set()
 
 
 def _read_fixed(scope: Scope, node: Any, complain: Callable[[str, Any], None]) -> None:
+    steps = [pair for pair in getattr(node, "value", ()) if pair[0].value == "T"] if node.id == "mapping" else []
+    for pair in steps:
+        node.value.remove(pair)
+        _read_steps(scope, pair[1], complain)
+        scope.fixed.add("T")
     _read_sizes(scope, node, complain, fixed=True)
 
 
@@ -118,7 +124,9 @@ def _read_symbols(scope: Scope, node: Any, complain: Callable[[str, Any], None])
             name, _ = canonical(spelling)
             if name in _RESERVED:
                 raise Trouble("syntax", f"{name} is the time and cannot be a symbol")
-            _declare(scope, name, spelling, when, _shape(scope, value))
+            shape, space = _shape(scope, value)
+            _declare(scope, name, spelling, when, shape)
+            scope.symbols[name].space = space
         except Trouble as trouble:
             complain(trouble.message, key)
 
@@ -181,13 +189,13 @@ def _spelled(key: Any) -> tuple[str, str | None]:
     return (match[1], match[2]) if match else (key.value, None)
 
 
-def _shape(scope: Scope, node: Any) -> Shape:
+def _shape(scope: Scope, node: Any) -> tuple[Shape, tuple[str, ...]]:
     if node.value.strip() == "scalar":
-        return Shape(())
+        return Shape(()), ()
     match = _SHAPE.fullmatch(node.value.strip())
     if match is None:
         raise Trouble("syntax", f"the shape {node.value!s:.40} cannot be read: wanted `1 x H`, `I x H` or `scalar`")
-    return Shape((_size(scope, match[1]), _size(scope, match[2])))
+    return Shape((_size(scope, match[1]), _size(scope, match[2]))), (match[1], match[2])
 
 
 def _size(scope: Scope, word: str) -> int:

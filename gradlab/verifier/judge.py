@@ -1,27 +1,29 @@
 """Whether two sides are equal: true to 30 digits, proven false, or cannot tell.
 
-A claim is judged at every step and at several random points. Where the balls of the two sides are disjoint it is proven
-false. Where they overlap and are narrower than 1e-30 of their value it agrees to 30 digits. Otherwise the precision is
-doubled, up to a limit.
+A claim is judged at every step, at several random points, and in several worlds: at another number of steps and at other
+sizes too, so that no literal can carry it. Where the balls of the two sides are disjoint it is proven false. Where they
+overlap, narrower than 1e-30 of each entry compared, it agrees to 30 digits. Otherwise the precision is doubled, up to a
+limit. An entry that is zero has no relative radius: it must be below 1e-30 of the numbers that the symbols take, which
+are near 1, and again with twice the bits. Balls begin at 512 bits, so that a difference is seen beside numbers up to
+1e120 times as large.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.ball import midpoints, overlaps, precision, radii, relative_radius
-from gradlab.verifier.evaluate import Clock
+from gradlab.arithmetic.ball import contains, finite, midpoints, overlaps, precision, radii, within
 from gradlab.verifier.shapes import Trouble
-from gradlab.verifier.terms import Add, Number, Subtract, Sum, Term, letters, parts
+from gradlab.verifier.terms import Number, Term, letters
 from gradlab.verifier.world import Balls, NoSuchStep, Programs
 
-POINTS = 3
+POINTS = 2
 DIGITS = 30
-FIRST_BITS = 128
+FIRST_BITS = 512
 MOST_BITS = 2048
 
 NARROW = 10.0**-DIGITS
@@ -31,9 +33,10 @@ NARROW = 10.0**-DIGITS
 class Judgement:
     """What was found about one claim.
 
-    word: "true", "false" or "cannot tell". steps: those it was judged at, empty if it does not depend on t;
-    false_steps: those at which it is proven false; skipped: those at which one side does not exist.
-    left, right: both sides where they first differ.
+    word: "true", "false", "cannot tell", "structural zero" or "tried nowhere". steps: those it was judged at, empty if
+    it does not depend on t; false_steps: those at which it is proven false; skipped: those at which one side does not
+    exist, or both are zero. left, right: both sides where they first differ. elsewhere: in words, the number of steps
+    and the sizes, where it is false in another world than the first only.
     """
 
     word: str
@@ -43,26 +46,27 @@ class Judgement:
     note: str = ""
     left: Any = None
     right: Any = None
+    elsewhere: str = ""
 
 
 class Judge:
-    """Judges the claims of one document at the same few random points."""
+    """Judges the claims of one document, always at the same random points of the same worlds."""
 
-    def __init__(self, programs: Programs, points: int = POINTS) -> None:
-        self.programs, self.scope, self.points = programs, programs.scope, points
-        self._balls: dict[tuple[int, int], Balls] = {}
+    def __init__(self, *worlds: Programs, points: int = POINTS) -> None:
+        self.worlds, self.programs, self.scope, self.points = worlds, worlds[0], worlds[0].scope, points
+        self._balls: dict[tuple[int, int, int], Balls] = {}
 
-    def balls(self, point: int, bits: int = FIRST_BITS) -> Balls:
+    def balls(self, point: int, bits: int = FIRST_BITS, world: int = 0) -> Balls:
         """The values at a random point; to be used within `precision(bits)`."""
-        found = self._balls.get((point, bits))
+        found = self._balls.get((point, bits, world))
         if found is None:
-            found = self._balls[point, bits] = Balls(self.programs, point)
+            found = self._balls[point, bits, world] = Balls(self.worlds[world], point)
         return found
 
-    def steps(self, *terms: Term) -> tuple[int | None, ...]:
+    def steps(self, *terms: Term, world: int = 0) -> tuple[int | None, ...]:
         """The steps at which terms have to be looked at: all, or (None,) if they do not depend on t."""
         timed = any("t" in letters(term) for term in terms)
-        return tuple(range(self.scope.steps)) if timed else (None,)
+        return tuple(self.worlds[world].scope.range()) if timed else (None,)
 
     def claim(self, left: Term, right: Term) -> Judgement:
         """The verdict on left = right.
@@ -73,98 +77,117 @@ class Judge:
         """
         if left == right:
             return Judgement("true", note="the two sides are the same formula")
+        first = self._in_world(left, right, 0)
+        if first.word != "true":
+            return first
+        for world in range(1, len(self.worlds)):
+            other = self._in_world(left, right, world)
+            if other.word != "true":
+                scope = self.worlds[world].scope
+                sizes = ", ".join(f"{name} = {size}" for name, size in scope.sizes.items())
+                where = f"T = {scope.steps}" + (f", {sizes}" if sizes else "")
+                note = f"{other.note}, where {where}" if other.note else ""
+                return Judgement(
+                    other.word, other.steps, other.false_steps, other.skipped, note, other.left, other.right, where
+                )
+        return first
+
+    def _in_world(self, left: Term, right: Term, world: int) -> Judgement:
+        steps = self.steps(left, right, world=world)
         judged: dict[int | None, str] = {}
+        zeros: set[int | None] = set()
         differ: tuple[Any, Any] | None = None
-        probed = is_zero(left) or is_zero(right)
-        for step in self.steps(left, right):
-            for point in range(self.points):
-                found = self._at(left, right, point, step)
+        points = range(self.points) if world == 0 else (self.points,)
+        for step in steps:
+            for point in points:
+                found = self._at(left, right, point, step, world)
                 if found is None:
                     continue
                 word, a, b = found
-                judged[step] = _worse(judged.get(step, "true"), word)
-                probed = probed or bool(np.any(midpoints(a)) or np.any(midpoints(b)))
+                before = judged.get(step, "zero")
+                judged[step] = max(before, word, key=_ORDER.index)
                 if word == "false":
                     differ = differ or (midpoints(a), midpoints(b))
                     break
-        return self._verdict(judged, probed, differ, self.steps(left, right))
+            if judged.get(step) == "zero":
+                zeros.add(step)
+        return _verdict(judged, zeros, differ, steps, is_zero(left) or is_zero(right))
 
-    def _verdict(self, judged: dict[int | None, str], probed: bool, differ: Any, steps: Any) -> Judgement:
-        word = "true"
-        for outcome in judged.values():
-            word = _worse(word, outcome)
-        note = ""
-        if not judged:
-            word, note = "cannot tell", "there is no step at which both sides exist"
-        elif word == "true" and 2 * len(judged) < len(steps):
-            word, note = "cannot tell", f"both sides exist at {len(judged)} of {len(steps)} steps only"
-        elif word == "true" and not probed:
-            word, note = "cannot tell", "both sides are zero everywhere: nothing was compared"
-        elif word == "cannot tell":
-            note = f"the sides agree, but not to {DIGITS} digits, even with {MOST_BITS} bits"
-        left, right = differ or (None, None)
-        return Judgement(
-            word,
-            tuple(step for step in judged if step is not None),
-            tuple(step for step in judged if step is not None and judged[step] == "false"),
-            tuple(step for step in steps if step is not None and step not in judged),
-            note,
-            left,
-            right,
-        )
-
-    def _at(self, left: Term, right: Term, point: int, step: int | None) -> tuple[str, Any, Any] | None:
+    def _at(self, left: Term, right: Term, point: int, step: int | None, world: int) -> tuple[str, Any, Any] | None:
         """The verdict at one point and step with both sides, or None if there is no such step."""
-        clock = {"T": self.scope.steps} if step is None else {"T": self.scope.steps, "t": step}
+        programs = self.worlds[world]
+        clock = programs.scope.clock(step)
         bits = FIRST_BITS
+        asked_again = False
         while True:
-            self.programs.tick()
+            programs.tick()
             with precision(bits):
-                balls = self.balls(point, bits)
+                balls = self.balls(point, bits, world)
                 try:
                     a, b = np.broadcast_arrays(balls.value(left, clock), balls.value(right, clock))
                 except NoSuchStep:
                     return None
+                if not (finite(a).all() and finite(b).all()):
+                    return "not finite", a, b
                 word = compare(a, b)
-                if word == "cannot tell" and _agree_around_zero(a, b, self._scale((left, right), balls, clock)):
-                    word = "true"
-            if word != "cannot tell" or bits >= MOST_BITS:
-                return word, a, b
+                has_zeros = word == "true" and bool((_zeros(a, b) & ~_narrow(a, b)).any())
+            if word == "false" or bits >= MOST_BITS or (word == "true" and (asked_again or not has_zeros)):
+                return ("zero" if word == "true" and bool(_zeros(a, b).all()) else word), a, b
+            asked_again = word == "true"
             bits *= 2
 
-    def _scale(self, terms: tuple[Term, ...], balls: Balls, clock: Clock) -> float:
-        """The largest magnitude among what the sides add up: what a difference of zero is small against."""
-        added = [part for term in terms for part in _addends(term)]
-        return max((float(np.max(np.abs(midpoints(balls.value(term, clock))))) for term in added), default=0.0)
+
+_ORDER = ("zero", "true", "cannot tell", "not finite", "false")
+
+
+def _verdict(
+    judged: Mapping[int | None, str], zeros: set[int | None], differ: Any, steps: Any, says_zero: bool
+) -> Judgement:
+    word = max(judged.values(), key=_ORDER.index, default="")
+    tried = [step for step in judged if step not in zeros]
+    note = ""
+    if not judged:
+        word, note = "tried nowhere", "there is no step at which both sides exist"
+    elif word == "not finite":
+        word, note = "cannot tell", "a side is not finite: it overflows or is not defined"
+    elif word in ("true", "zero") and 2 * len(judged) < len(steps):
+        word, note = "cannot tell", f"both sides exist at {len(judged)} of {len(steps)} steps only"
+    elif word == "zero":
+        word, note = ("true", ZERO_NOTE) if says_zero else ("structural zero", "both sides are zero everywhere")
+    elif word == "true" and 2 * len(tried) < len(steps) and not says_zero:
+        word, note = "cannot tell", f"both sides exist, and are not zero, at {len(tried)} of {len(steps)} steps only"
+    elif word == "cannot tell":
+        note = f"the sides agree, but not to {DIGITS} digits, even with {MOST_BITS} bits"
+    left, right = differ or (None, None)
+    return Judgement(
+        word,
+        tuple(step for step in judged if step is not None),
+        tuple(step for step in judged if step is not None and judged[step] == "false"),
+        tuple(step for step in steps if step is not None and step not in tried),
+        note,
+        left,
+        right,
+    )
+
+
+ZERO_NOTE = "0 = 0 by structure, which proves nothing"
 
 
 def compare(a: Any, b: Any) -> str:
-    """The verdict on two arrays of balls of one shape."""
+    """The verdict on two arrays of finite balls of one shape."""
     if not overlaps(a, b).all():
         return "false"
-    narrow = (relative_radius(a) < NARROW) & (relative_radius(b) < NARROW)
-    if narrow.all():
-        return "true"
-    scale = float(max(np.max(np.abs(midpoints(a))), np.max(np.abs(midpoints(b)))))
-    return "true" if (narrow | _zeros(a, b, scale)).all() else "cannot tell"
+    narrow = _narrow(a, b)
+    return "true" if narrow.all() or (narrow | _zeros(a, b)).all() else "cannot tell"
 
 
-def _agree_around_zero(a: Any, b: Any, scale: float) -> bool:
-    return bool(_zeros(a, b, scale).all())
+def _narrow(a: Any, b: Any) -> Any:
+    return within(a, NARROW) & within(b, NARROW)
 
 
-def _zeros(a: Any, b: Any, scale: float) -> Any:
-    """Where both are zero to 30 digits of a scale: no relative radius can say so."""
-    return np.all([np.abs(midpoints(x)) + radii(x) <= NARROW * scale for x in (a, b)], axis=0)
-
-
-def _addends(term: Term) -> Iterator[Term]:
-    if isinstance(term, (Add, Subtract)):
-        yield term.left
-        yield term.right
-    if not isinstance(term, Sum):
-        for _, part in parts(term):
-            yield from _addends(part)
+def _zeros(a: Any, b: Any) -> Any:
+    """Where both are zero to 30 digits of what the symbols take: no relative radius can say so."""
+    return np.all([contains(x, 0) & (np.abs(midpoints(x)) + radii(x) <= NARROW) for x in (a, b)], axis=0)
 
 
 def is_zero(term: Term) -> bool:
@@ -172,9 +195,4 @@ def is_zero(term: Term) -> bool:
     return isinstance(term, Number) and term.value == 0
 
 
-def _worse(one: str, other: str) -> str:
-    order = ("true", "cannot tell", "false")
-    return max(one, other, key=order.index)
-
-
-__all__ = ["Judge", "Judgement", "Trouble", "compare", "is_zero"]
+__all__ = ["ZERO_NOTE", "Judge", "Judgement", "Trouble", "compare", "is_zero"]

@@ -109,8 +109,7 @@ class _Sieve:
             return all(self._agree(left, right, step) for step in self.order)
 
     def _agree(self, left: Term, right: Term, step: int | None) -> bool:
-        steps = self.judge.scope.steps
-        clock = {"T": steps} if step is None else {"T": steps, "t": step}
+        clock = self.judge.scope.clock(step)
         try:
             a, b = (self.judge.programs(term)(self.floats, clock) for term in (left, right))
         except NoSuchStep:

@@ -14,6 +14,8 @@ from gradlab.verifier.document import Place
 from gradlab.verifier.judge import DIGITS
 
 WRONG = ("false", "shape")
+UNDECIDED = ("cannot tell", "true if", "open", "structural zero", "tried nowhere")
+ASIDE = "not about derivatives"
 UNREADABLE = ("syntax", "undefined")
 EXIT_STATUS = {"agree": 0, "disagree": 1, "unreadable": 2, "cannot tell": 3}
 
@@ -35,8 +37,12 @@ class Repair:
 class Finding:
     """What became of one definition, one link of a chain, one goal or one thing that could not be read.
 
-    kind: "definition", "claim", "goal", "unchecked" or "problem".
-    verdict: "true", "false", "cannot tell", "shape", "undefined" or "syntax"; "" for a goal and what is unchecked.
+    kind: "definition", "claim", "goal", "unchecked", "declaration" or "problem".
+    verdict: "true", "false", "shape"; "true if" (under a reading that the message names), "open" (what it speaks of is
+    not defined), "structural zero" (0 = 0), "tried nowhere" (no step at which both sides exist), "cannot tell"; "not
+    about derivatives" (an approximation, a limit, a probability); "undefined" or "syntax" for what cannot be read; ""
+    for a goal and what is unchecked.
+    evidence: whether it is true, is no mere 0 = 0, and rests on a derivative: what a document needs one of.
     expected: the verdict that the document itself announces, or "" where it announces none; `steps_wanted`: the steps
     at which it says that the claim is false, or None. steps, false_steps, skipped: as in `Judgement`.
     """
@@ -56,6 +62,7 @@ class Finding:
     left: Any = None
     right: Any = None
     repair: Repair | None = None
+    evidence: bool = False
 
     @property
     def met(self) -> bool:
@@ -66,7 +73,7 @@ class Finding:
     @property
     def ok(self) -> bool:
         """Whether nothing is to be said against it: true, or wrong exactly as announced."""
-        return self.met if self.expected else self.verdict in ("true", "")
+        return self.met if self.expected else self.verdict in ("true", "", ASIDE)
 
     def lines(self, reveal: bool = False, hint: bool = False) -> list[str]:
         """For people: place, verdict, label and what was found, then both sides and the repair if they may be seen."""
@@ -92,7 +99,7 @@ class Finding:
             "changes": [list(change) for change in self.repair.changes],
             "result": self.repair.result,
         }
-        names = ("kind", "text", "label", "verdict", "message", "expected", "met", "ok")
+        names = ("kind", "text", "label", "verdict", "message", "expected", "met", "ok", "evidence")
         lists = ("steps", "false_steps", "skipped", "shapes")
         return (
             place
@@ -109,6 +116,7 @@ class DocumentReport:
     name: str
     findings: list[Finding] = field(default_factory=list)
     mentions: int = 0
+    strict: bool = False
 
     @property
     def counts(self) -> dict[str, int]:
@@ -120,7 +128,8 @@ class DocumentReport:
             "true": verdicts["true"],
             "false": verdicts["false"],
             "shape": verdicts["shape"],
-            "cannot tell": verdicts["cannot tell"],
+            **{word: verdicts[word] for word in UNDECIDED},
+            ASIDE: verdicts[ASIDE],
             "unreadable": sum(finding.verdict in UNREADABLE for finding in self.findings),
             "goals": kinds["goal"],
             "unchecked": kinds["unchecked"],
@@ -138,12 +147,22 @@ class DocumentReport:
             return "disagree"
         if bad.intersection(UNREADABLE):
             return "unreadable"
-        judged = any(finding.kind in ("claim", "definition") for finding in self.findings)
-        return "cannot tell" if bad or not (judged or self._has_nothing_to_judge) else "agree"
+        return "cannot tell" if bad or self.why_unproven else "agree"
 
     @property
-    def _has_nothing_to_judge(self) -> bool:
-        return all(finding.kind in ("goal", "unchecked") for finding in self.findings)
+    def why_unproven(self) -> str:
+        """What a document lacks in which nothing is wrong: a derivative that was judged; strictly, what is set aside."""
+        if not any(finding.evidence for finding in self.findings):
+            return "no true claim rests on a derivative"
+        aside = [f"{count} {word}" for word, count in self.set_aside.items() if count]
+        return f"strict: {', '.join(aside)}" if self.strict and aside else ""
+
+    @property
+    def set_aside(self) -> dict[str, int]:
+        """How many relations are no part of what is proven, of each sort."""
+        counts = self.counts
+        announced = sum(bool(finding.expected) for finding in self.findings)
+        return {"announced as wrong": announced} | {word: counts[word] for word in ("unchecked", "goals", ASIDE)}
 
     @property
     def ok(self) -> bool:
@@ -157,17 +176,18 @@ class DocumentReport:
     def summary(self) -> str:
         """One line: the document and its counts; of the rarer ones, those that are not 0."""
         counts = self.counts
-        claims = sum(counts[word] for word in ("true", "false", "shape", "cannot tell"))
+        claims = sum(counts[word] for word in ("true", "false", "shape", *UNDECIDED))
         parts = [f"{counts['definitions']} definitions", f"{claims} claims: {counts['true']} true"]
         parts += [
             f"{counts['false']} false",
             f"{counts['shape']} of the wrong shape",
             f"{counts['cannot tell']} cannot tell",
         ]
-        rarer = ("unreadable", "goals", "unchecked", "skipped steps", "mentions")
+        rarer = (*UNDECIDED[1:], ASIDE, "unreadable", "goals", "unchecked", "skipped steps", "mentions")
         parts += [f"{counts[word]} {word}" for word in rarer if counts[word]]
         announced = sum(bool(finding.expected) for finding in self.findings)
         parts += [f"{counts['expectations met']} of {announced} expectations met"] if announced else []
+        parts += [self.why_unproven] if self.why_unproven and self.verdict == "cannot tell" else []
         return f"{self.name}: {', '.join(parts)}"
 
     def text(self, hint: bool = False, reveal: bool = False, every: bool = False) -> str:
@@ -203,8 +223,7 @@ class Verification:
     def verdict(self) -> str:
         """The worst of the documents' verdicts; what was not read, or holds no equation, is not known to agree."""
         order = ("disagree", "unreadable", "cannot tell", "agree")
-        unknown = self.interrupted or not self._equations
-        found = {report.verdict for report in self.reports} | ({"cannot tell"} if unknown else set())
+        found = {report.verdict for report in self.reports} | ({"cannot tell"} if self.interrupted else set())
         return next((word for word in order if word in found), "cannot tell")
 
     @property

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
-from gradlab.verifier.shapes import Shape, Trouble
+from gradlab.verifier.shapes import Shape, Trouble, shape_of
 from gradlab.verifier.terms import Name, Term, Time
 
 _ACCENT = re.compile(r"\\(hat|tilde|bar|vec|dot)\s*(?:\{([^{}]*)\}|([A-Za-z]))")
 _WRAPPER = re.compile(r"\\(?:mathrm|text|mathbf|boldsymbol|mathit|mathcal|mathsf|operatorname|bm)\s*\{([^{}]*)\}")
 _TIME_INSIDE = re.compile(r"\(\s*([A-Za-z]?)\s*((?:[+-]\s*\d{1,4})?)\s*\)(?=[\s}]*\Z)")
 _PLAIN = re.compile(r"[A-Za-z]\w*")
+
+MORE_STEPS = 2
 
 
 @dataclass
@@ -22,6 +25,7 @@ class Symbol:
     kind: "given" (declared: takes random values), "forward" (computed from such), "derivative" (defined through ∂) or
     "function" (of `parameter`). A symbol that is `timed` has a value at every step; `before` lists the steps before 0
     at which it is declared. `body` is its definition's right-hand side, None for what is given or not yet defined.
+    `space`: the names of its two sizes, where it is declared with such; () for a number.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Symbol:
     body: Term | None = None
     parameter: str = ""
     at_steps: bool = True
+    space: tuple[str, ...] = ()
 
 
 @dataclass
@@ -46,6 +51,35 @@ class Scope:
     default_time: Time | None = None
     cell: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    fixed: set[str] = field(default_factory=set)
+    first: int = 0
+
+    def range(self) -> range:
+        """The steps that there are."""
+        return range(self.first, self.first + self.steps)
+
+    def clock(self, step: int | None) -> dict[str, int]:
+        """What T stands for, and t at a step."""
+        return {"T": self.steps} if step is None else {"T": self.steps, "t": step}
+
+    def elsewhere(self) -> Scope:
+        """The same symbols at more steps and at other sizes, but for those that are fixed."""
+        free = [name for name in self.sizes if name not in self.fixed]
+        values = [self.sizes[name] for name in free]
+        moved = (
+            values[1:] + values[:1] if len(set(values)) > 1 else [size - 1 if size > 2 else size + 1 for size in values]
+        )
+        sizes = self.sizes | dict(zip(free, moved, strict=True))
+        steps = self.steps if "T" in self.fixed else self.steps + MORE_STEPS
+        other = replace(self, sizes=sizes, steps=steps, symbols={})
+        for name, symbol in self.symbols.items():
+            shape = Shape(tuple(int(size) if size.isdigit() else sizes[size] for size in symbol.space))
+            if symbol.body is not None and symbol.kind != "function" and not symbol.space:
+                other.symbols[name] = symbol  # a definition may refer to itself at an earlier step
+                with suppress(Trouble):
+                    shape = shape_of(symbol.body, other.shape_of_name, sizes)
+            other.symbols[name] = replace(symbol, shape=shape)
+        return other
 
     def find(self, spelling: str, at: int = 0) -> Symbol:
         """The symbol of that spelling.

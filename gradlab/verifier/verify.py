@@ -26,7 +26,7 @@ from gradlab.verifier.repair import find_repair
 from gradlab.verifier.report import DocumentReport, Finding, Verification, condition
 from gradlab.verifier.scope import Scope, Symbol
 from gradlab.verifier.shapes import Shape, Trouble, same
-from gradlab.verifier.terms import Term
+from gradlab.verifier.terms import Derivative, Name, Term, walk
 from gradlab.verifier.world import OutOfTime, Programs
 
 SECONDS = 60.0
@@ -61,6 +61,7 @@ def verify(
     text: str | None = None,
     repairs: bool | None = None,
     seconds: float = SECONDS,
+    strict: bool = False,
 ) -> DocumentReport:
     """The report on one Markdown file or notebook, or on a text. Whatever it holds, this raises nothing.
 
@@ -68,21 +69,24 @@ def verify(
         path: the file. text: Markdown, in place of a file.
         repairs: search a repair for every wrong claim (True), for none (False), or for those not announced (None).
         seconds: what is not judged by then is "cannot tell".
+        strict: whether a document in which anything is set aside (`expect`, `unchecked`, goals) is "cannot tell".
     """
     if (path is None) == (text is None):
         raise TypeError("verify takes a path or a text, one of the two")
     document = read_text(text or "", "<text>") if path is None else read(path)
-    return _report(document, repairs, seconds)
+    return _report(document, repairs, seconds, strict)
 
 
 def verify_text(
-    text: str, name: str = "<text>", repairs: bool | None = None, seconds: float = SECONDS
+    text: str, name: str = "<text>", repairs: bool | None = None, seconds: float = SECONDS, strict: bool = False
 ) -> DocumentReport:
     """The report on a derivation in a string of Markdown; as `verify`."""
-    return _report(read_text(text, name), repairs, seconds)
+    return _report(read_text(text, name), repairs, seconds, strict)
 
 
-def verify_paths(paths: Iterable[str | Path], repairs: bool | None = None, seconds: float = SECONDS) -> Verification:
+def verify_paths(
+    paths: Iterable[str | Path], repairs: bool | None = None, seconds: float = SECONDS, strict: bool = False
+) -> Verification:
     """The reports on files, and on every .md and .ipynb file in folders, in the order of their names.
 
     Interrupted (Ctrl-C), it returns the reports on those that were read to their end.
@@ -91,7 +95,7 @@ def verify_paths(paths: Iterable[str | Path], repairs: bool | None = None, secon
     try:
         with held():
             for file in [file for path in paths for file in files(path)]:
-                found.reports.append(verify(file, repairs=repairs, seconds=seconds))
+                found.reports.append(verify(file, repairs=repairs, seconds=seconds, strict=strict))
     except KeyboardInterrupt:
         found.interrupted = True
     return found
@@ -124,10 +128,11 @@ def resolve(document: Document, seconds: float = inf) -> Derivation:
         mentions += not found
         links += found
     sides = [side for link in links for side in (link.left, link.right) if side is not None]
-    return Derivation(document, scope, links, mentions, Judge(Programs(scope, sides, deadline)))
+    worlds = (scope, scope.elsewhere())
+    return Derivation(document, scope, links, mentions, Judge(*(Programs(each, sides, deadline) for each in worlds)))
 
 
-def _report(document: Document, repairs: bool | None, seconds: float) -> DocumentReport:
+def _report(document: Document, repairs: bool | None, seconds: float, strict: bool) -> DocumentReport:
     derivation = resolve(document, seconds)
     bound = bound_to(derivation.scope, derivation.judge)
     findings = [_judged(link, derivation, bound, repairs) for link in derivation.links]
@@ -138,7 +143,7 @@ def _report(document: Document, repairs: bool | None, seconds: float) -> Documen
     findings.sort(
         key=lambda finding: finding.place[1:] if not finding.place.cell else finding.place[3:] + finding.place[1:3]
     )
-    return DocumentReport(document.name, findings, derivation.mentions)
+    return DocumentReport(document.name, findings, derivation.mentions, strict)
 
 
 def _problem(problem: Problem) -> Link:
@@ -275,6 +280,8 @@ def _judged(link: Link, derivation: Derivation, bound: Bound, repairs: bool | No
         assert link.right is not None
         found = derivation.judge.claim(link.left, link.right)
         finding = _claim(finding, found, derivation.scope.steps)
+        if finding.verdict == "true" and not found.note:
+            finding = replace(finding, evidence=_rests_on_derivative(derivation.scope, link.left, link.right))
         if finding.verdict == "false":
             finding = _repaired(finding, link, derivation, repairs)
     except Trouble as trouble:
@@ -285,6 +292,15 @@ def _judged(link: Link, derivation: Derivation, bound: Bound, repairs: bool | No
     except RecursionError:
         return replace(finding, verdict="cannot tell", message="not judged: the definitions are nested too deeply")
     return finding
+
+
+def _rests_on_derivative(scope: Scope, *terms: Term) -> bool:
+    """Whether a derivative stands in a term, or a symbol that is defined through one."""
+    return any(
+        isinstance(part, Derivative) or (isinstance(part, Name) and scope.symbols[part.name].kind == "derivative")
+        for term in terms
+        for part in walk(term)
+    )
 
 
 def _repaired(finding: Finding, link: Link, derivation: Derivation, repairs: bool | None) -> Finding:
@@ -306,6 +322,8 @@ def _claim(finding: Finding, found: Judgement, steps: int, what: str = "") -> Fi
     message = found.note
     if found.word == "false":
         where = f" for {condition(found.false_steps, steps - 1)}" if found.false_steps else ""
+        if found.elsewhere:
+            where = f" where {found.elsewhere}"
         message = f"proven false{where}" if not what else f"not {what}{where}"
     elif found.word == "true" and not message:
         message = f"true to {DIGITS} digits" if not what else f"defined; it is {what}"

@@ -82,7 +82,7 @@ class World:
         self.nodes: dict[Key, Any] = {}
         self._underway: set[Key] = set()
         self._adjoints: dict[Any, list[dict[Key, Any]]] = {}
-        for step in range(start, self.scope.steps):  # in order of time, so that no recursion over steps is deep
+        for step in range(max(start, self.scope.first), self.scope.range().stop):  # so no recursion over steps is deep
             for symbol in self.scope.symbols.values():
                 if symbol.kind == "forward" and symbol.timed:
                     self._try(symbol.name, step)
@@ -127,19 +127,19 @@ class World:
             return variables(values_of(self.past.node(name, time)))
         if symbol.kind == "given" or (time is not None and time in symbol.before):
             if time is not None and time not in symbol.before:
-                if not 0 <= time < self.scope.steps:
+                if time not in self.scope.range():
                     raise NoSuchStep
                 if not symbol.at_steps:
                     raise Trouble("undefined", f"{symbol.text} is declared before step 0 only and never defined")
             return variables(random_balls(self.point, key, symbol.shape.dims))
-        if symbol.timed and not 0 <= (time or 0) < self.scope.steps:
+        if symbol.timed and time not in self.scope.range():
             raise NoSuchStep
         if key in self._underway:
             raise Trouble("undefined", f"{symbol.text} is defined by itself at the same step")
         self._underway.add(key)
         try:
             assert symbol.body is not None
-            clock = {"T": self.scope.steps} if time is None else {"T": self.scope.steps, "t": time}
+            clock = self.scope.clock(time)
             return _as_variables(self.programs(symbol.body)(self, clock), symbol.shape.dims)
         finally:
             self._underway.remove(key)
@@ -212,7 +212,7 @@ class Balls:
         if symbol.kind != "derivative":
             return values_of(self.world.node(name, time))
         assert symbol.body is not None
-        clock = {"T": self.scope.steps} if time is None else {"T": self.scope.steps, "t": time}
+        clock = self.scope.clock(time)
         return self.value(symbol.body, clock)
 
     def derivative(self, term: Derivative, clock: Clock) -> Any:
@@ -226,12 +226,12 @@ class Balls:
         step = None if term.by.time is None else term.by.time.at(clock)
         shape = shape_of(term, self.scope.shape_of_name, self.scope.sizes)
         below = self.scope.symbols[term.by.name].shape.dims
-        if step is not None and step >= self.scope.steps:
+        if step is not None and step >= self.scope.range().stop:
             return np.full(shape.dims, Ball(0))
         world = self._world(self._start(term, step, clock))
         if step is None or self.scope.symbols[term.by.name].timed:
             world.node(term.by.name, step)
-        elif step < 0:
+        elif step < self.scope.first:
             raise NoSuchStep
         key = (term.by.name, step)
         nothing = np.full(below, Ball(0))
@@ -247,12 +247,12 @@ class Balls:
             times = [part.time.at(clock) for part in walk(term.of) if isinstance(part, Name) and part.time is not None]
             if not times:
                 raise Trouble("undefined", "an immediate derivative needs something at a time above ∂", term.at)
-            return max(0, *times)
+            return max(self.scope.first, *times)
         is_scalar = shape_of(term.of, self.scope.shape_of_name, self.scope.sizes).is_scalar
-        return 0 if step is None or is_scalar else max(0, step)
+        return self.scope.first if step is None or is_scalar else max(self.scope.first, step)
 
     def _world(self, start: int) -> World:
-        if start == 0:
+        if start == self.scope.first:
             return self.world
         if start not in self._worlds:
             self._worlds[start] = World(self.programs, self.point, start, self.world)
