@@ -9,11 +9,12 @@ import numpy as np
 
 from gradlab.arithmetic.ball import midpoints, precision
 from gradlab.problem import Inputs, axes
+from gradlab.verifier.evaluate import NoSuchStep
 from gradlab.verifier.judge import FIRST_BITS, Judge, Judgement, compare
 from gradlab.verifier.scope import Scope
 from gradlab.verifier.shapes import Trouble
 from gradlab.verifier.terms import Name, Time
-from gradlab.verifier.world import Balls, NoSuchStep
+from gradlab.verifier.world import Balls
 
 T = Time.of("t")
 LOSSES = ("l", "L")  # a document may stop before either

@@ -214,6 +214,6 @@ def _confused(one: Symbol, other: Symbol, where: str) -> str:
 def shape_or_none(term: Term, scope: Scope) -> Shape | None:
     """The shape of an edited term, or None if it has none."""
     try:
-        return shape_of(term, scope.shape_of_name, scope.sizes)
+        return shape_of(term, scope)
     except Trouble:
         return None

@@ -9,6 +9,7 @@ stands for.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partialmethod
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from gradlab.verifier.evaluate import Clock, compiled
 from gradlab.verifier.scope import Scope
 from gradlab.verifier.shapes import shape_of
-from gradlab.verifier.terms import Derivative, Name, Term
+from gradlab.verifier.terms import Arbitrary, Derivative, Name, Term
 
 PRIME = 2**61 - 1
 
@@ -57,14 +58,13 @@ class Residue:
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def exp(self) -> Residue:
-        return random_residue(("exp", self.value))
+    def opaque(self, function: str) -> Residue:
+        """A function of which nothing is known but that equal arguments give equal values."""
+        return random_residue((function, self.value))
 
-    def log(self) -> Residue:
-        return random_residue(("log", self.value))
 
-    def tanh(self) -> Residue:
-        return random_residue(("tanh", self.value))
+for _name in ("exp", "log", "tanh", "sin", "cos", "sinh", "cosh", "sqrt", "arctan", "relu", "step"):
+    setattr(Residue, _name, partialmethod(Residue.opaque, _name))
 
 
 class Field:
@@ -78,6 +78,14 @@ class Field:
 
     def number(self, value: Fraction) -> Residue:
         return Residue(value.numerator) / value.denominator
+
+    def generic(self, name: str, primed: bool) -> Any:
+        """A function of which nothing is known but that equal arguments give equal values."""
+        return np.frompyfunc(lambda x: random_residue((name, primed, _value(x) % PRIME)), 1, 1)
+
+    def arbitrary(self, term: Arbitrary, clock: Clock) -> Any:
+        inner = tuple(residues(compiled(argument, self.scope)(self, clock)) for argument in term.arguments)
+        return _filled((term.name, inner), self.scope.symbols[term.name].shape.dims)
 
     def name(self, name: Name, clock: Clock) -> Any:
         time = None if name.time is None else name.time.at(clock)
@@ -117,7 +125,7 @@ def _filled(key: Any, dims: tuple[int, ...]) -> Any:
 
 
 def _dims(term: Term, scope: Scope) -> tuple[int, ...]:
-    return shape_of(term, scope.shape_of_name, scope.sizes).dims
+    return shape_of(term, scope).dims
 
 
 def _value(number: Any) -> int:

@@ -161,7 +161,7 @@ def _read_aliases(scope: Scope, node: Any, complain: Callable[[str, Any], None])
 def _read_cell(scope: Scope, node: Any, complain: Callable[[str, Any], None]) -> None:
     from gradlab.cells import CELLS
 
-    if node.value not in CELLS:
+    if node.id != "scalar" or node.value not in CELLS:
         complain(f"no cell is called {node.value!s:.40}; there are {', '.join(CELLS)}", node)
     else:
         scope.cell = node.value

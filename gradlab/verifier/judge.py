@@ -1,11 +1,11 @@
 """Whether two sides are equal: true to 30 digits, proven false, or cannot tell.
 
-A claim is judged at every step, at several random points, and in several worlds: at another number of steps and at other
-sizes too, so that no literal can carry it. Where the balls of the two sides are disjoint it is proven false. Where they
-overlap, narrower than 1e-30 of each entry compared, it agrees to 30 digits. Otherwise the precision is doubled, up to a
-limit. An entry that is zero has no relative radius: it must be below 1e-30 of the numbers that the symbols take, which
-are near 1, and again with twice the bits. Balls begin at 512 bits, so that a difference is seen beside numbers up to
-1e120 times as large.
+A claim is judged at every step, at several random points, and in several worlds: at another number of steps and at
+other sizes too, so that no literal can carry it. Where the balls of the two sides are disjoint it is proven false.
+Where they overlap, narrower than 1e-30 of each entry compared, it agrees to 30 digits. Otherwise the precision is
+doubled, up to a limit. An entry that is zero has no relative radius: it must be below 1e-30 of the numbers that the
+symbols take, which are near 1, and again with twice the bits. Balls begin at 512 bits, so that a difference is seen
+beside numbers up to 1e120 times as large.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from gradlab.arithmetic.ball import contains, finite, midpoints, overlaps, precision, radii, within
+from gradlab.verifier.evaluate import NoSuchStep
 from gradlab.verifier.shapes import Trouble
 from gradlab.verifier.terms import Number, Term, letters
-from gradlab.verifier.world import Balls, NoSuchStep, Programs
+from gradlab.verifier.world import Balls, Programs
 
 POINTS = 2
 DIGITS = 30

@@ -15,9 +15,9 @@ from gradlab.verifier.document import Place
 from gradlab.verifier.edits import KINDS, Edit, edits, shape_or_none
 from gradlab.verifier.judge import Judge
 from gradlab.verifier.normal import why_equal
+from gradlab.verifier.reading import Derivation
 from gradlab.verifier.shapes import Trouble, same
 from gradlab.verifier.terms import Term, latex
-from gradlab.verifier.verify import Derivation
 
 
 @dataclass(frozen=True)

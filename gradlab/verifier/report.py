@@ -83,12 +83,12 @@ class Finding:
             first += f"; the document announces {_announced(self.expected, self.steps_wanted)}"
         if self.repair is not None and (hint or reveal) and self.verdict in WRONG:
             first += f": {self.repair.kind}"
-        found = [first]
+        found = [printable(first)]
         if self.left is not None:
             at = f"  at t={self.false_steps[0]}" if self.false_steps else ""
             found += [f"    left   = {_sample(self.left)}{at}", f"    right  = {_sample(self.right)}"]
         if self.repair is not None and reveal:
-            found.append(f"    {self.repair}")
+            found.append(printable(f"    {self.repair}"))
         return found
 
     def to_json(self) -> dict[str, Any]:
@@ -151,7 +151,7 @@ class DocumentReport:
 
     @property
     def why_unproven(self) -> str:
-        """What a document lacks in which nothing is wrong: a derivative that was judged; strictly, what is set aside."""
+        """What a document lacks in which nothing is wrong: a judged derivative; strictly, what is set aside."""
         if not any(finding.evidence for finding in self.findings):
             return "no true claim rests on a derivative"
         aside = [f"{count} {word}" for word, count in self.set_aside.items() if count]
@@ -188,7 +188,7 @@ class DocumentReport:
         announced = sum(bool(finding.expected) for finding in self.findings)
         parts += [f"{counts['expectations met']} of {announced} expectations met"] if announced else []
         parts += [self.why_unproven] if self.why_unproven and self.verdict == "cannot tell" else []
-        return f"{self.name}: {', '.join(parts)}"
+        return printable(f"{self.name}: {', '.join(parts)}")
 
     def text(self, hint: bool = False, reveal: bool = False, every: bool = False) -> str:
         """The findings that are not as they should be (or every one), one line each or more, then the summary."""
@@ -258,6 +258,11 @@ class Verification:
     def dumps(self) -> str:
         """The JSON text of `to_json`."""
         return json.dumps(self.to_json(), indent=1)
+
+
+def printable(text: str) -> str:
+    """Nothing that would move a terminal's cursor or turn its text around: a document may hold any character."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def condition(steps: Iterable[int], last: int) -> str:

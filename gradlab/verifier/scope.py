@@ -25,7 +25,9 @@ class Symbol:
     kind: "given" (declared: takes random values), "forward" (computed from such), "derivative" (defined through ∂) or
     "function" (of `parameter`). A symbol that is `timed` has a value at every step; `before` lists the steps before 0
     at which it is declared. `body` is its definition's right-hand side, None for what is given or not yet defined.
-    `space`: the names of its two sizes, where it is declared with such; () for a number.
+    `space`: the names of its two sizes, where it is declared with such; () for a number. `indices`: the letters of a
+    definition by entries, whose body is one entry. `values`: what a given symbol takes: "" (any), "one-hot",
+    "probabilities", "positive", "identity" or "ones". `parameters`: those of a function of several arguments.
     """
 
     name: str
@@ -38,11 +40,20 @@ class Symbol:
     parameter: str = ""
     at_steps: bool = True
     space: tuple[str, ...] = ()
+    indices: tuple[str, ...] = ()
+    values: str = ""
+    parameters: tuple[Name, ...] = ()
 
 
 @dataclass
 class Scope:
-    """Everything declared and defined so far."""
+    """Everything declared and defined so far.
+
+    first: the first step; base: the first value of an index; layout, strict: as in `shapes.Context`; partial: what ∂
+    means, "total" or "immediate". In a strict scope what is not declared is undefined, and `=` always claims.
+    arbitrary: functions and losses of which nothing is known but that they are smooth; labels_of_sizes: letters that
+    name a size.
+    """
 
     sizes: dict[str, int] = field(default_factory=dict)
     steps: int = 5
@@ -53,6 +64,12 @@ class Scope:
     labels: dict[str, str] = field(default_factory=dict)
     fixed: set[str] = field(default_factory=set)
     first: int = 0
+    base: int = 1
+    layout: str = "shape"
+    partial: str = "total"
+    strict: bool = True
+    arbitrary: set[str] = field(default_factory=set)
+    labels_of_sizes: set[str] = field(default_factory=set)
 
     def range(self) -> range:
         """The steps that there are."""
@@ -74,20 +91,19 @@ class Scope:
         other = replace(self, sizes=sizes, steps=steps, symbols={})
         for name, symbol in self.symbols.items():
             shape = Shape(tuple(int(size) if size.isdigit() else sizes[size] for size in symbol.space))
-            if symbol.body is not None and symbol.kind != "function" and not symbol.space:
+            if symbol.body is not None and symbol.kind != "function" and not symbol.space and self.strict:
                 other.symbols[name] = symbol  # a definition may refer to itself at an earlier step
                 with suppress(Trouble):
-                    shape = shape_of(symbol.body, other.shape_of_name, sizes)
+                    shape = shape_of(symbol.body, other)
             other.symbols[name] = replace(symbol, shape=shape)
         return other
 
-    def find(self, spelling: str, at: int = 0) -> Symbol:
-        """The symbol of that spelling.
+    def find(self, name: str, spelling: str, at: int = 0) -> Symbol:
+        """The symbol of a plain name, which the document spells so.
 
         Raises:
             Trouble: kind "undefined", with the nearest known spelling.
         """
-        name, _ = canonical(spelling, at)
         name = self.aliases.get(name, name)
         found = self.symbols.get(name)
         if found is None:
@@ -98,6 +114,9 @@ class Scope:
 
     def shape_of_name(self, name: Name) -> Shape:
         return self.symbols[name.name].shape
+
+    def shape_of_symbol(self, name: str) -> Shape:
+        return self.symbols[name].shape
 
 
 def canonical(spelling: str, at: int = 0) -> tuple[str, Time | None]:
