@@ -34,8 +34,11 @@ def declared(document: Document) -> tuple[Scope, list[Problem]]:
     """What the front matter declares, and what is wrong with it, each with its line and column."""
     scope, problems = Scope(), list[Problem]()
     for key, node, trouble in _entries(document, problems):
+        if key == "sizes":
+            scope.closed = True
         if key in _READERS:
             _READERS[key](scope, node, trouble)
+    scope.strict = scope.closed
     return scope, problems
 
 

@@ -10,17 +10,19 @@ beside numbers up to 1e120 times as large.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
+from random import Random
 from typing import Any
 
 import numpy as np
 
 from gradlab.arithmetic.ball import contains, finite, midpoints, overlaps, precision, radii, within
-from gradlab.verifier.evaluate import NoSuchStep
+from gradlab.verifier.evaluate import COMPARISONS, NoSuchStep, range_of
 from gradlab.verifier.shapes import Trouble
-from gradlab.verifier.terms import Number, Term, letters
-from gradlab.verifier.world import Balls, Programs
+from gradlab.verifier.terms import Number, Term, Time, letters
+from gradlab.verifier.world import POSITIVE, Balls, Programs
 
 POINTS = 2
 DIGITS = 30
@@ -28,6 +30,12 @@ FIRST_BITS = 512
 MOST_BITS = 2048
 
 NARROW = 10.0**-DIGITS
+MOST_CLOCKS = 64
+"""Where a claim has several free letters, so many of their values are drawn."""
+
+Condition = tuple[Time, str, Time] | None
+Conditions = tuple[Condition, ...]
+Key = tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,28 @@ class Judge:
         timed = any("t" in letters(term) for term in terms)
         return tuple(self.worlds[world].scope.range()) if timed else (None,)
 
-    def claim(self, left: Term, right: Term) -> Judgement:
-        """The verdict on left = right.
+    def clocks(self, terms: tuple[Term, ...], conditions: Conditions, world: int) -> list[dict[str, int]]:
+        """What the free letters of terms may stand for: every step, every index, or so many of them, drawn at random.
+
+        Raises:
+            Trouble: a letter is an index of nothing.
+        """
+        scope = self.worlds[world].scope
+        free = sorted(
+            {letter for term in terms for letter in letters(term)} - {"T"}, key=lambda each: (each != "t", each)
+        )
+        ranges: list[range] = []
+        for letter in free:
+            found = None if letter == "t" else range_of(letter, terms, scope)
+            if found is None and letter in scope.indices:
+                raise Trouble("undefined", f"the range of {letter} is not known: nothing has it as an index")
+            ranges.append(found or scope.range())
+        clocks = [scope.clock(None) | dict(zip(free, at, strict=True)) for at in product(*ranges)]
+        kept = [clock for clock in clocks if all(_holds(condition, clock) for condition in conditions)]
+        return kept if len(kept) <= MOST_CLOCKS else sorted(Random(0).sample(kept, MOST_CLOCKS), key=str)
+
+    def claim(self, left: Term, right: Term, conditions: Conditions = ()) -> Judgement:
+        """The verdict on left = right, where conditions (a time or an index, a sign, another) restrict it.
 
         Raises:
             Trouble: a side has no shape or no value at all.
@@ -78,11 +106,11 @@ class Judge:
         """
         if left == right:
             return Judgement("true", note="the two sides are the same formula")
-        first = self._in_world(left, right, 0)
+        first = self._in_world(left, right, conditions, 0)
         if first.word != "true":
             return first
         for world in range(1, len(self.worlds)):
-            other = self._in_world(left, right, world)
+            other = self._in_world(left, right, conditions, world)
             if other.word != "true":
                 scope = self.worlds[world].scope
                 sizes = ", ".join(f"{name} = {size}" for name, size in scope.sizes.items())
@@ -93,15 +121,16 @@ class Judge:
                 )
         return first
 
-    def _in_world(self, left: Term, right: Term, world: int) -> Judgement:
-        steps = self.steps(left, right, world=world)
-        judged: dict[int | None, str] = {}
-        zeros: set[int | None] = set()
+    def _in_world(self, left: Term, right: Term, conditions: Conditions, world: int) -> Judgement:
+        clocks = self.clocks((left, right), conditions, world)
+        judged: dict[Key, str] = {}
+        zeros: set[Key] = set()
         differ: tuple[Any, Any] | None = None
         points = range(self.points) if world == 0 else (self.points,)
-        for step in steps:
+        for clock in clocks:
+            step = tuple(clock.items())
             for point in points:
-                found = self._at(left, right, point, step, world)
+                found = self._at(left, right, point, clock, world)
                 if found is None:
                     continue
                 word, a, b = found
@@ -112,12 +141,13 @@ class Judge:
                     break
             if judged.get(step) == "zero":
                 zeros.add(step)
-        return _verdict(judged, zeros, differ, steps, is_zero(left) or is_zero(right))
+        return _verdict(judged, zeros, differ, clocks, is_zero(left) or is_zero(right))
 
-    def _at(self, left: Term, right: Term, point: int, step: int | None, world: int) -> tuple[str, Any, Any] | None:
+    def _at(
+        self, left: Term, right: Term, point: int, clock: dict[str, int], world: int
+    ) -> tuple[str, Any, Any] | None:
         """The verdict at one point and step with both sides, or None if there is no such step."""
         programs = self.worlds[world]
-        clock = programs.scope.clock(step)
         bits = FIRST_BITS
         asked_again = False
         while True:
@@ -128,8 +158,12 @@ class Judge:
                     a, b = np.broadcast_arrays(balls.value(left, clock), balls.value(right, clock))
                 except NoSuchStep:
                     return None
+                except KeyError as error:
+                    raise Trouble("undefined", f"{error.args[0]} stands for no step here") from None
                 if not (finite(a).all() and finite(b).all()):
-                    return "not finite", a, b
+                    if programs.scope.strict or point >= POSITIVE:
+                        return "not finite", a, b
+                    return self._at(left, right, point + POSITIVE, clock, world)
                 word = compare(a, b)
                 has_zeros = word == "true" and bool((_zeros(a, b) & ~_narrow(a, b)).any())
             if word == "false" or bits >= MOST_BITS or (word == "true" and (asked_again or not has_zeros)):
@@ -141,34 +175,49 @@ class Judge:
 _ORDER = ("zero", "true", "cannot tell", "not finite", "false")
 
 
+def _holds(condition: Condition, clock: Mapping[str, int]) -> bool:
+    if condition is None or any(
+        letter not in clock for side in (condition[0], condition[2]) for letter, _ in side.letters
+    ):
+        return True
+    left, sign, right = condition
+    return COMPARISONS[sign](left.at(clock), right.at(clock))
+
+
 def _verdict(
-    judged: Mapping[int | None, str], zeros: set[int | None], differ: Any, steps: Any, says_zero: bool
+    judged: Mapping[Key, str], zeros: set[Key], differ: Any, clocks: list[dict[str, int]], says_zero: bool
 ) -> Judgement:
     word = max(judged.values(), key=_ORDER.index, default="")
     tried = [step for step in judged if step not in zeros]
+    least = len(clocks) / (2 if not clocks or len(clocks[0]) <= 2 else 4)
     note = ""
     if not judged:
         word, note = "tried nowhere", "there is no step at which both sides exist"
     elif word == "not finite":
         word, note = "cannot tell", "a side is not finite: it overflows or is not defined"
-    elif word in ("true", "zero") and 2 * len(judged) < len(steps):
-        word, note = "cannot tell", f"both sides exist at {len(judged)} of {len(steps)} steps only"
+    elif word in ("true", "zero") and len(judged) < least:
+        word, note = "cannot tell", f"both sides exist at {len(judged)} of {len(clocks)} steps only"
     elif word == "zero":
         word, note = ("true", ZERO_NOTE) if says_zero else ("structural zero", "both sides are zero everywhere")
-    elif word == "true" and 2 * len(tried) < len(steps) and not says_zero:
-        word, note = "cannot tell", f"both sides exist, and are not zero, at {len(tried)} of {len(steps)} steps only"
+    elif word == "true" and len(tried) < least and not says_zero:
+        word, note = "cannot tell", f"both sides exist, and are not zero, at {len(tried)} of {len(clocks)} steps only"
     elif word == "cannot tell":
         note = f"the sides agree, but not to {DIGITS} digits, even with {MOST_BITS} bits"
     left, right = differ or (None, None)
     return Judgement(
         word,
-        tuple(step for step in judged if step is not None),
-        tuple(step for step in judged if step is not None and judged[step] == "false"),
-        tuple(step for step in steps if step is not None and step not in tried),
+        _steps(judged),
+        _steps([step for step in judged if judged[step] == "false"]),
+        _steps([step for clock in clocks if (step := tuple(clock.items())) not in tried]),
         note,
         left,
         right,
     )
+
+
+def _steps(clocks: Iterable[Key]) -> tuple[int, ...]:
+    """The steps t among clocks, each once; none where they do not depend on t."""
+    return tuple(dict.fromkeys(dict(clock)["t"] for clock in clocks if "t" in dict(clock)))
 
 
 ZERO_NOTE = "0 = 0 by structure, which proves nothing"

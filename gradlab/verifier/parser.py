@@ -518,8 +518,8 @@ class _Parser:
 
 _ATOMS = {"number": "number", "name": "name", "accent": "accent", "ones": "ones", "(": "group", "[": "group",
           "{": "group", r"\{": "group", "<(": "group", "|": "norm", "||": "norm", "sqrt": "sqrt", "fn": "fn",
-          "big": "big", "frac": "frac", "partial": "partial", "nabla": "nabla", "begin": "matrix", "dots": "dots", "set": "set",
-          "d": "d"}  # fmt: skip
+          "big": "big", "frac": "frac", "partial": "partial", "nabla": "nabla", "begin": "matrix", "dots": "dots",
+          "set": "set", "d": "d"}  # fmt: skip
 
 
 def _is_callable(node: Node) -> bool:

@@ -13,7 +13,7 @@ from gradlab.verifier.definitions import define
 from gradlab.verifier.document import Document, Place, Problem, Span
 from gradlab.verifier.expect import announcement
 from gradlab.verifier.front import declared
-from gradlab.verifier.inference import Book
+from gradlab.verifier.inference import LOOSELY, Book, said
 from gradlab.verifier.judge import Judge
 from gradlab.verifier.limits import Limits, OutOfTime
 from gradlab.verifier.meaning import Resolver
@@ -23,7 +23,7 @@ from gradlab.verifier.scope import Scope
 from gradlab.verifier.shapes import Shape, Trouble, same
 from gradlab.verifier.statements import LONGEST, Statement, statements
 from gradlab.verifier.survey import Survey, survey, words_of
-from gradlab.verifier.terms import Term
+from gradlab.verifier.terms import Name, Term, Time
 from gradlab.verifier.world import Programs
 
 GOAL = Node("goal", 0, 0)
@@ -34,7 +34,8 @@ class Link:
     """One relation between two sides of a statement, on its way to a finding.
 
     other: the sides where all products bind equally, if that is another reading. scope: the number of its scope.
-    conditions: those on the letters of the claim.
+    conditions: those on the letters of the claim. restates: whether it defines a symbol that has a definition; loosely:
+    the sign, where it says less than that the sides are equal.
     """
 
     finding: Finding
@@ -45,7 +46,9 @@ class Link:
     at: int = 0
     other: tuple[Term, Term] | None = None
     scope: int = 0
-    conditions: tuple[Node, ...] = ()
+    conditions: tuple[tuple[Time, str, Time] | None, ...] = ()
+    restates: bool = False
+    loosely: str = ""
 
 
 @dataclass(eq=False)
@@ -104,7 +107,15 @@ def resolve(document: Document, limits: Limits | None = None) -> Derivation:
         judges = [Judge(*(Programs(each, sides, limits) for each in worlds))]
         return Derivation(document, [scope], links, reader.mentions, judges, limits)
     assert reader.book is not None
-    scopes, judges = reader.book.settled(links)
+    try:
+        scopes, judges = reader.book.settled(limits)
+    except OutOfTime as error:
+        message = f"not judged: {error}"
+        for link in links:
+            if not link.finding.verdict:
+                link.finding = replace(link.finding, verdict="cannot tell", message=message)
+        scope = replace(scope, strict=True)
+        return Derivation(document, [scope], links, reader.mentions, [Judge(Programs(scope, (), limits))], limits)
     return Derivation(document, scopes, links, reader.mentions, judges, limits, reader.book)
 
 
@@ -133,6 +144,7 @@ class _Reader:
         self.survey = survey([[*line.sides] for line in lines], self.scope.strict)
         if not self.scope.strict:
             self.scope.first, self.scope.base = self.survey.first, self.survey.base
+            self.scope.indices = self.survey.indices
             self.book = Book(self.scope, self.survey)
             self.book.prepare(self.words, lines)
         for span, found, trouble in spans:
@@ -236,9 +248,10 @@ class _Reader:
             finding = Finding(span.place_of(begin), kind, text, statement.label)
             link = Link(finding, span, at=begin)
             try:
-                if sign not in ("=", ":="):
-                    yield _aside(Trouble("aside", f"no equation: {_SAID.get(sign, sign)}"), line, text)
+                if sign not in ("=", ":=", *LOOSELY):
+                    yield _aside(Trouble("aside", f"no equation: {said(sign)}"), line, text)
                     continue
+                link.loosely = sign if sign in LOOSELY else ""
                 if sign == ":=" and index:
                     raise Trouble("syntax", ":= stands only after the first side of an equation", begin)
                 if pair[1] is GOAL and index + 1 < len(statement.signs):
@@ -256,8 +269,11 @@ class _Reader:
         if defines:
             if pair[1] is GOAL:
                 raise Trouble("syntax", "a definition of `?`: a goal is written with =", link.at)
-            link.defines = define(resolver, *pair).name
-            return link
+            if not self._is_defined_already(resolver, pair[0]):
+                link.defines = define(resolver, *pair).name
+                return link
+            link.restates = True
+            link.finding = replace(link.finding, kind="claim")
         link.left, link.right = (None if side is GOAL else resolver.term(side) for side in pair)
         if flat != pair and GOAL not in pair:
             link.other = resolver.term(flat[0]), resolver.term(flat[1])
@@ -267,6 +283,14 @@ class _Reader:
         if GOAL in pair:
             link.finding = replace(link.finding, kind="goal")
         return link
+
+    def _is_defined_already(self, resolver: Resolver, left: Node) -> bool:
+        """Whether a left side is a symbol with a definition: to define it again is then to claim that it is this."""
+        try:
+            term = resolver.term(left)
+        except Trouble:
+            return False
+        return isinstance(term, Name) and self.scope.symbols[term.name].body is not None
 
     def _open(self, line: Line) -> Iterator[Link]:
         assert self.book is not None
@@ -308,13 +332,6 @@ class _Reader:
             if not links:
                 links = [problem_link(Problem(directive.place, "syntax", "`expect` follows no equation"))]
         return links
-
-
-_SAID = {
-    "~": "≈ says that two things are nearly equal", "cong": "≅ says that two things are alike", "iff": "⇔ joins claims",
-    "implies": "⇒ joins claims", "to": "→ says where something tends", "prop": "∝ leaves a factor open",
-    "in": "∈ says where something is from", "sim": "~ says how something is distributed",
-}  # fmt: skip
 
 
 def _may_relate(text: str) -> bool:

@@ -265,16 +265,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
-def condition(steps: Iterable[int], last: int) -> str:
-    """The steps in words: "t = 0, 1, 2 of 0..4 (t <= T-3)", where `last` is T-1."""
+def condition(steps: Iterable[int], last: int, first: int = 0) -> str:
+    """The steps in words: "t = 0, 1, 2 of 0..4 (t <= T-3)", where `last` is T-1 and `first` 0 (or T and 1)."""
     found = list(steps)
     if not found:
         return "every step"
-    if found == list(range(last + 1)):
-        return f"every t of 0..{last}"
-    text = f"t = {', '.join(map(str, found))} of 0..{last}"
-    if found[0] == 0 and found == list(range(found[-1] + 1)) and found[-1]:
-        text += f" (t <= T-{last + 1 - found[-1]})"
+    if found == list(range(first, last + 1)):
+        return f"every t of {first}..{last}"
+    text = f"t = {', '.join(map(str, found))} of {first}..{last}"
+    if found[0] == first and found == list(range(first, found[-1] + 1)) and found[-1] > first:
+        text += f" (t <= T-{last + 1 - first - found[-1]})"
     elif found == list(range(found[0], last + 1)) and len(found) > 1:
         text += f" (t >= {found[0]})"
     return text

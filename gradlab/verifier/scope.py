@@ -43,6 +43,8 @@ class Symbol:
     indices: tuple[str, ...] = ()
     values: str = ""
     parameters: tuple[Name, ...] = ()
+    is_scalar: bool = False
+    declared: bool = False
 
 
 @dataclass
@@ -67,9 +69,13 @@ class Scope:
     base: int = 1
     layout: str = "shape"
     partial: str = "total"
+    conventions: set[str] = field(default_factory=set)
     strict: bool = True
+    closed: bool = False
+    indices: set[str] = field(default_factory=set)
     arbitrary: set[str] = field(default_factory=set)
     labels_of_sizes: set[str] = field(default_factory=set)
+    totals: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def range(self) -> range:
         """The steps that there are."""
@@ -81,12 +87,14 @@ class Scope:
 
     def elsewhere(self) -> Scope:
         """The same symbols at more steps and at other sizes, but for those that are fixed."""
-        free = [name for name in self.sizes if name not in self.fixed]
+        free = [name for name in self.sizes if name not in self.fixed and name not in self.totals]
         values = [self.sizes[name] for name in free]
         moved = (
             values[1:] + values[:1] if len(set(values)) > 1 else [size - 1 if size > 2 else size + 1 for size in values]
         )
         sizes = self.sizes | dict(zip(free, moved, strict=True))
+        for name, members in self.totals.items():
+            sizes[name] = sum(sizes.get(member, 1) for member in members)
         steps = self.steps if "T" in self.fixed else self.steps + MORE_STEPS
         other = replace(self, sizes=sizes, steps=steps, symbols={})
         for name, symbol in self.symbols.items():

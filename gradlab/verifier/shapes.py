@@ -207,7 +207,10 @@ def _rare(term: Term, shape: Callable[[Term], Shape], context: Context) -> Shape
         case Indicator() | Count():
             return Shape(())
         case ProductOver(term=inner):
-            return shape(inner)
+            found = shape(inner)
+            if found.is_tensor or (not found.is_scalar and found.dims[0] != found.dims[1]):
+                raise Trouble("shape", f"a product over steps of {found}: wanted a square matrix", term.at)
+            return found.plain
         case Function(name, inner):
             return _of_function(name, _matrix(shape(inner), name, term), term)
         case Outer(left, right):

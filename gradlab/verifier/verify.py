@@ -13,11 +13,13 @@ from pathlib import Path
 from gradlab.interrupts import checkpoint, held
 from gradlab.verifier.bound import Bound, bound_to
 from gradlab.verifier.document import SUFFIXES, Document, read, read_text
-from gradlab.verifier.judge import DIGITS, Judgement
+from gradlab.verifier.inference import said
+from gradlab.verifier.judge import ZERO_NOTE
+from gradlab.verifier.judging import claimed, judged_openly, mixed_products
 from gradlab.verifier.limits import SECONDS, Limits, OutOfTime
 from gradlab.verifier.reading import Derivation, Link, resolve
 from gradlab.verifier.repair import find_repair
-from gradlab.verifier.report import DocumentReport, Finding, Verification, condition
+from gradlab.verifier.report import ASIDE, DocumentReport, Finding, Verification
 from gradlab.verifier.scope import Scope
 from gradlab.verifier.shapes import Trouble
 from gradlab.verifier.terms import Derivative, Name, Term, walk
@@ -109,17 +111,18 @@ def _judged(link: Link, derivation: Derivation, bound: Bound, repairs: bool | No
     if (finding.verdict and finding.verdict != "shape") or finding.kind in ("goal", "unchecked"):
         return finding
     try:
-        if finding.verdict == "shape":
-            return _repaired(finding, link, derivation, repairs)
         if link.defines:
-            return _definition(finding, link.defines, bound)
-        assert link.left is not None
-        assert link.right is not None
-        found = derivation.judge.claim(link.left, link.right)
-        finding = _claim(finding, found, derivation.scope.steps)
-        if finding.verdict == "true" and not found.note:
-            finding = replace(finding, evidence=_rests_on_derivative(derivation.scope, link.left, link.right))
-        if finding.verdict == "false":
+            return _definition(finding, link.defines, bound, derivation.scopes[link.scope])
+        if finding.kind == "declaration" or link.left is None or link.right is None:
+            return replace(finding, verdict="true") if finding.kind == "declaration" else finding
+        if derivation.book is not None:
+            finding = judged_openly(link, derivation.book)
+        elif finding.verdict != "shape":
+            finding = claimed(finding, derivation.judge.claim(link.left, link.right), derivation.scope)
+        finding = mixed_products(finding, link, derivation)
+        finding = _said_otherwise(finding, link, derivation)
+        finding = _evident(finding, link, derivation)
+        if finding.verdict in ("false", "shape"):
             finding = _repaired(finding, link, derivation, repairs)
     except Trouble as trouble:
         place = link.span.place_of(trouble.at or link.at) if link.span else finding.place
@@ -129,6 +132,32 @@ def _judged(link: Link, derivation: Derivation, bound: Bound, repairs: bool | No
     except RecursionError:
         return replace(finding, verdict="cannot tell", message="not judged: the definitions are nested too deeply")
     return finding
+
+
+def _said_otherwise(finding: Finding, link: Link, derivation: Derivation) -> Finding:
+    """The finding where the sign says more than =, a definition, or less, that two things are nearly equal."""
+    assert link.left is not None
+    assert link.right is not None
+    if finding.verdict == "true":
+        return finding
+    if link.restates and derivation.book is None:
+        message = f"{finding.text.split(':')[0].strip()} is already defined: one symbol means one thing"
+        return replace(finding, kind="definition", verdict="syntax", message=message, left=None, right=None)
+    if not link.loosely:
+        return finding
+    rests = _rests_on_derivative(derivation.scopes[link.scope], link.left, link.right)
+    message = f"no equation: {said(link.loosely)}"
+    return replace(finding, verdict="cannot tell" if rests else ASIDE, message=message, left=None, right=None)
+
+
+def _evident(finding: Finding, link: Link, derivation: Derivation) -> Finding:
+    """The finding with what it proves: whether a derivative is true in it."""
+    assert link.left is not None
+    assert link.right is not None
+    trivial = link.left == link.right or finding.message.startswith(ZERO_NOTE)
+    scope = derivation.scopes[link.scope]
+    evidence = finding.verdict == "true" and not trivial and _rests_on_derivative(scope, link.left, link.right)
+    return replace(finding, evidence=evidence)
 
 
 def _rests_on_derivative(scope: Scope, *terms: Term) -> bool:
@@ -145,32 +174,11 @@ def _repaired(finding: Finding, link: Link, derivation: Derivation, repairs: boo
     wanted = not finding.expected if repairs is None else repairs
     if not wanted or link.left is None or link.right is None:
         return finding
-    return replace(finding, repair=find_repair(derivation.judge, link.left, link.right))
+    return replace(finding, repair=find_repair(derivation.judges[link.scope], link.left, link.right))
 
 
-def _definition(finding: Finding, name: str, bound: Bound) -> Finding:
+def _definition(finding: Finding, name: str, bound: Bound, scope: Scope) -> Finding:
     found = bound.judgements.get(name)
     if found is None:
         return replace(finding, verdict="true", message="defined")
-    return _claim(finding, found, bound.steps, f"what the code's forward gives for {name}")
-
-
-def _claim(finding: Finding, found: Judgement, steps: int, what: str = "") -> Finding:
-    message = found.note
-    if found.word == "false":
-        where = f" for {condition(found.false_steps, steps - 1)}" if found.false_steps else ""
-        if found.elsewhere:
-            where = f" where {found.elsewhere}"
-        message = f"proven false{where}" if not what else f"not {what}{where}"
-    elif found.word == "true" and not message:
-        message = f"true to {DIGITS} digits" if not what else f"defined; it is {what}"
-    return replace(
-        finding,
-        verdict=found.word,
-        message=message,
-        steps=found.steps,
-        false_steps=found.false_steps,
-        skipped=found.skipped,
-        left=found.left,
-        right=found.right,
-    )
+    return claimed(finding, found, scope, f"what the code's forward gives for {name}")

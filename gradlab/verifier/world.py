@@ -83,7 +83,7 @@ class World:
 
     def _try(self, name: str, step: int) -> None:
         self.tick()
-        with suppress(NoSuchStep, Trouble):  # said where a claim needs it
+        with suppress(NoSuchStep, Trouble, KeyError):  # said where a claim needs it
             self.node(name, step)
 
     def name(self, name: Name, clock: Clock) -> Any:
