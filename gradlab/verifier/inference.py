@@ -16,7 +16,7 @@ from gradlab.verifier.judging import IMMEDIATE, under
 from gradlab.verifier.limits import Limits
 from gradlab.verifier.meaning import Named, Resolver
 from gradlab.verifier.normal import at_time
-from gradlab.verifier.parser import Node
+from gradlab.verifier.parser import Node, parse
 from gradlab.verifier.readings import LAYOUTS, Reading, instance
 from gradlab.verifier.report import Finding
 from gradlab.verifier.scope import Scope, Symbol
@@ -34,7 +34,7 @@ from gradlab.verifier.terms import (
     Time,
     walk,
 )
-from gradlab.verifier.tokens import Token
+from gradlab.verifier.tokens import Token, read
 from gradlab.verifier.unification import Attempt, Equation, infer
 from gradlab.verifier.world import Programs
 
@@ -111,6 +111,29 @@ class Book:
             for sign, side in zip(line.statement.signs, line.statement.sides[1:], strict=True):
                 if sign == "in":
                     self.chapter.scope.labels_of_sizes |= set(_dimensions(side) or ())
+        self._assume()
+
+    def _assume(self) -> None:
+        """What the front matter says of symbols."""
+        scope = self.chapter.scope
+        for text, sizes, values in scope.assumed:
+            name, timed = text, False
+            try:
+                node = parse(list(read(text, {}).tokens), self.words)
+                head = node.children[0] if node.kind == "call" else node
+                named = Resolver(scope, self.survey, self.words, text).named(head)
+                name, timed = named.name, named.time is not None or node.kind == "call"
+                if timed:
+                    name = self.survey.step_name(name)
+            except Trouble:
+                pass  # it is spelled in no way that the document could use, and so is nothing there
+            timed = timed or (name in self.survey.sequences and name not in self.survey.bare)
+            symbol = scope.symbols.setdefault(name, Symbol(name, text, Shape(()), timed=timed))
+            symbol.values = values or symbol.values
+            if sizes is not None:
+                symbol.declared = True
+                symbol.is_scalar = not sizes
+                self.chapter.declared[name] = sizes
 
     # One relation.
 

@@ -126,7 +126,7 @@ class Resolver:
         sign = node.value
         if sign == "" and node.children[0].kind == "ones" and node.children[1].kind == "indicator":
             return self._indicator(node.children[1])
-        if sign == "o" or (sign == "*" and not self.strict):
+        if sign == "o" or (sign == "*" and not self.strict and self.scope.product == "elementwise"):
             return self._binary(node, Elementwise)
         if sign == "kron":
             return self._binary(node, Outer)
@@ -331,7 +331,7 @@ class Resolver:
     def _takes_index(self, name: str, item: tuple[Token, ...]) -> bool:
         """Whether a subscript is an index of a name, and not the name of a gate: W_i beside a sequence i_t."""
         letters = {letter for token in item if token.kind in ("name", "word") for letter in token.text}
-        gates = letters & (self.survey.sequences | {name for name in self.survey.bare if name in "ijk"})
+        gates = letters & (self.survey.sequences | (self.survey.bare - set("ijlmn")))
         return not gates or name in self.survey.bare | self.survey.sequences
 
     def _indices(self, item: tuple[Token, ...]) -> list[Time]:

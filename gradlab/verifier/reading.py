@@ -134,7 +134,7 @@ class _Reader:
     def read(self) -> None:
         if not self.scope.strict:
             self.book = Book(self.scope, self.survey)
-        spans = [(span, *self._statements(span)) for span in self.document.spans]
+        spans = [(span, *self._statements(span)) for span in (*self._assumptions(), *self.document.spans)]
         lines = [line for _, found, _ in spans for line in found]
         known = frozenset(name for name in (*self.scope.symbols, *self.scope.aliases) if "_" not in name)
         self.words = words_of((line.statement for line in lines), known, self.scope.strict)
@@ -151,6 +151,13 @@ class _Reader:
             self.limits.tick()
             self.reached = span.place
             self._span(span, found, trouble)
+
+    def _assumptions(self) -> list[Span]:
+        """The mathematics in the front matter, which is read before the document."""
+        source, offset = self.document.front_source, self.document.front_offset
+        if source is None:
+            return []
+        return [Span(source, text, [(0, offset + at)], offset + at) for text, at in self.scope.assumptions]
 
     def _statements(self, span: Span) -> tuple[list[Line], Trouble | None]:
         self.limits.tick()

@@ -53,7 +53,8 @@ class Scope:
 
     first: the first step; base: the first value of an index; layout, strict: as in `shapes.Context`; partial: what ∂
     means, "total" or "immediate". In a strict scope what is not declared is undefined, and `=` always claims.
-    arbitrary: functions and losses of which nothing is known but that they are smooth; labels_of_sizes: letters that
+    conventions: what of this the document says; assumed, assumptions: what its front matter says of symbols, and the
+    mathematics in it. arbitrary: functions and losses of which nothing is known but that they are smooth; labels_of_sizes: letters that
     name a size.
     """
 
@@ -69,7 +70,10 @@ class Scope:
     base: int = 1
     layout: str = "shape"
     partial: str = "total"
+    product: str = "elementwise"
     conventions: set[str] = field(default_factory=set)
+    assumed: list[tuple[str, tuple[str, ...] | None, str]] = field(default_factory=list)
+    assumptions: list[tuple[str, int]] = field(default_factory=list)
     strict: bool = True
     closed: bool = False
     indices: set[str] = field(default_factory=set)
@@ -150,8 +154,8 @@ def canonical(spelling: str, at: int = 0) -> tuple[str, Time | None]:
     return name, time
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The known word most like another one, or "" if none is."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word, list(known), 1, 0.6)), "")
+    return next(iter(get_close_matches(word, list(known), 1, cutoff)), "")

@@ -17,7 +17,7 @@ from gradlab.verifier.terms import Time
 from gradlab.verifier.tokens import FUNCTIONS, Token
 
 _TIME_LETTERS = frozenset("t k s l n i j m".split()) | {"tau"}
-_INDEX_LETTERS = frozenset("i j k l m n c d p q r a b".split())
+_INDEX_LETTERS = frozenset("i j k l m n c d p q r".split())
 LOSSES = frozenset("L l E J ell C xi loss Loss Q R S F".split())
 _BRACKETS = {"(": ")", "[": "]", "<(": ")>", r"\{": r"\}"}
 
@@ -278,7 +278,7 @@ class _Facts:
             if letter in self.single and self.single[letter] <= carried and letter not in self.paired and "t" in times:
                 times.add(letter)
         shared = Counter(letter for (_, letter), bases in self.by_statement.items() if len(bases) > 1)
-        found.indices = ({letter for letter in bound if letter in _INDEX_LETTERS} | self.paired) - times
+        found.indices = ({letter for letter in bound if letter in _INDEX_LETTERS | {"a", "b"}} | self.paired) - times
         found.indices |= {letter for letter in shared if letter in _INDEX_LETTERS and letter not in times}
         found.times = times | {"T"}
         found.letters = self.plain

@@ -123,6 +123,7 @@ class Attempt:
     """One set of hypotheses, and how far the equations conform under it."""
 
     kinds: dict[str, str]
+    layout: str = "shape"
     sizes: Sizes = field(default_factory=Sizes)
     shapes: dict[str, tuple[int, int]] = field(default_factory=dict)
     named: dict[object, int] = field(default_factory=dict)
@@ -366,11 +367,14 @@ class Attempt:
         above = [size for size in over if find(size)]
         below = [size for size in under if find(size)]
         if not above:
-            return Shaped(*under, over, under)
+            rows, columns = under[::-1] if self.layout == "numerator" else under
+            return Shaped(rows, columns, over, under)
         if not below:
-            return Shaped(*over, over, under)
+            rows, columns = over[::-1] if self.layout == "denominator" else over
+            return Shaped(rows, columns, over, under)
         if len(above) == len(below) == 1:
-            return Shaped(above[0], below[0], over, under)
+            rows, columns = (below[0], above[0]) if self.layout == "denominator" else (above[0], below[0])
+            return Shaped(rows, columns, over, under)
         return Shaped(0, 0, over, under, is_tensor=True)
 
     def _blocks(self, term: Blocks) -> Shaped | None:
@@ -414,14 +418,16 @@ def infer(scope: Scope, equations: list[Equation], declared: dict[str, str], lim
     found = []
     for orientation in "CRS":
         priors = {name: declared.get(name) or _prior(scope, equations, name, orientation) for name in names}
-        found.append(_climb(equations, priors, set(declared), limits))
+        found.append(_climb(equations, priors, set(declared), limits, scope.layout))
     return sorted(found, key=lambda attempt: -attempt.score)
 
 
-def _climb(equations: list[Equation], kinds: dict[str, str], fixed: set[str], limits: Limits) -> Attempt:
+def _climb(
+    equations: list[Equation], kinds: dict[str, str], fixed: set[str], limits: Limits, layout: str
+) -> Attempt:
     """Change one symbol after the other as long as more conforms."""
     total = sum(equation.weight for equation in equations)
-    best, priors, runs = Attempt(dict(kinds)).run(equations), dict(kinds), 0
+    best, priors, runs = Attempt(dict(kinds), layout).run(equations), dict(kinds), 0
     while best.failed and best.score < total and runs < MOST_RUNS:
         suspects = dict.fromkeys(name for equation in best.failed for name in _names(equation) if name not in fixed)
         better: tuple[float, Attempt] | None = None
@@ -434,7 +440,7 @@ def _climb(equations: list[Equation], kinds: dict[str, str], fixed: set[str], li
             runs += 1
             if runs >= MOST_RUNS:
                 break
-            tried = Attempt({**best.kinds, **change}).run(equations)
+            tried = Attempt({**best.kinds, **change}, layout).run(equations)
             score = tried.score - 0.05 * sum(priors.get(name) != kind for name, kind in change.items())
             if score > best.score + 0.01 and (better is None or score > better[0]):
                 better = score, tried
