@@ -113,6 +113,8 @@ def _hold(bound: Bound, name: str | None, values: Any, scope: Scope, balls: Ball
             document = balls.value(Name(name, T if symbol.timed else None), clock)
         except (NoSuchStep, Trouble):
             continue
+        if np.size(document) == np.size(code) == 1:
+            document = np.reshape(document, np.shape(code))
         outcome = compare(document, code) if np.shape(document) == np.shape(code) else "false"
         if outcome != "true" and word != "false":
             word = outcome

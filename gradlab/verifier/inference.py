@@ -17,6 +17,7 @@ from gradlab.verifier.limits import Limits
 from gradlab.verifier.meaning import Named, Resolver
 from gradlab.verifier.normal import at_time
 from gradlab.verifier.parser import Node, parse
+from gradlab.verifier.parser import walk as walk_tree
 from gradlab.verifier.readings import LAYOUTS, Reading, instance
 from gradlab.verifier.report import Finding
 from gradlab.verifier.scope import Scope, Symbol
@@ -111,6 +112,8 @@ class Book:
             for sign, side in zip(line.statement.signs, line.statement.sides[1:], strict=True):
                 if sign == "in":
                     self.chapter.scope.labels_of_sizes |= set(_dimensions(side) or ())
+            if any(node.kind == "derivative" and node.value for side in line.sides for node in walk_tree(side)):
+                self.chapter.scope.conventions.add("partial")  # where ∂^+ is written, ∂ is total
         self._assume()
 
     def _assume(self) -> None:

@@ -7,7 +7,7 @@ In a strict scope every symbol is declared or defined; elsewhere a name that is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -836,6 +836,11 @@ class Resolver:
             named.time = time
             if time is not None:
                 named.name = self.survey.step_name(named.name)
+            if time is not None and named.name not in self.survey.sequences and node.kind == "call":
+                named.time = None
+                copy = self._named(named)
+                if isinstance(copy, Name) and copy.time is None:
+                    return replace(copy, time=time), ()
             found = self._named(named)
             if not isinstance(found, Name):
                 raise Trouble("syntax", "below ∂ stands no symbol: wanted one such as net(t) or W", node.at)

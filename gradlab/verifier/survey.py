@@ -74,8 +74,9 @@ def _in_script(tokens: tuple[Token, ...], index: int) -> bool:
 class Survey:
     """The letters of a document. ends: letters that stand for the last step, as T does; seen: where names occur.
 
-    sequences: names that carry a time; bare: names that occur without any; both: names of losses that do both, and so
-    are two: the total, and that of a step.
+    sequences: names that carry a time; bare: names that occur without any; copied: names that carry one below ∂ only;
+    called: names that arguments follow; letters: all names. A loss that is a sequence and bare is two: the total, and
+    that of a step.
     """
 
     times: set[str] = field(default_factory=lambda: {"t", "T"})
@@ -87,7 +88,7 @@ class Survey:
     letters: set[str] = field(default_factory=set)
     first: int = 1
     base: int = 1
-    bold: set[str] = field(default_factory=set)
+    copied: set[str] = field(default_factory=set)
 
     def step_name(self, name: str) -> str:
         """The name that a loss has at a step, where the document has a total by the same letter."""
@@ -163,6 +164,7 @@ def survey(trees: list[list[Node]], strict: bool) -> Survey:
     for sides in trees:
         for side in sides:
             _note_names(side, found)
+    found.sequences |= found.copied - found.bare
     facts.ends(found)
     return found
 
@@ -308,6 +310,7 @@ class _Facts:
 
 
 def _note_names(node: Node, found: Survey) -> None:
+    below = [each.children[1] for each in walk(node) if each.kind == "derivative"]
     for each in _named(node):
         base = _base(each)
         name, timed, indexed = base, False, False
@@ -331,7 +334,9 @@ def _note_names(node: Node, found: Survey) -> None:
             else:
                 found.called.add(name)
                 continue
-        if timed:
+        if timed and each.kind == "call" and any(each is child for child in below):
+            found.copied.add(name)  # ∂L/∂W(t), by the copy of W that step t uses
+        elif timed:
             found.sequences.add(name)
         elif not indexed:
             found.bare.add(name)

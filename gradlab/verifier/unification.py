@@ -47,7 +47,9 @@ from gradlab.verifier.terms import (
 )
 
 _SCALARS = frozenset("alpha beta lambda eta epsilon mu N n m T rho e pi gamma tau varepsilon".split())
+_OF_VECTORS = (Transpose, Diagonal, SquaredNorm, Outer, Function, IndexSum, Entry, Blocks, Elementwise)
 MOST_RUNS = 400
+FEWER_RUNS = 40
 
 
 class Clash(Exception):
@@ -415,20 +417,31 @@ def infer(scope: Scope, equations: list[Equation], declared: dict[str, str], lim
     declared: the kinds that front matter or the document says.
     """
     names = list(dict.fromkeys(name for equation in equations for name in _names(equation)))
-    found = []
-    for orientation in "CRS":
+    starts = []
+    terms = [side for equation in equations for side in (equation.left, equation.right) if side is not None]
+    is_of_vectors = any(isinstance(part, _OF_VECTORS) for term in terms for part in walk(term))
+    for orientation in "CR" if is_of_vectors else "CRS":
         priors = {name: declared.get(name) or _prior(scope, equations, name, orientation) for name in names}
-        found.append(_climb(equations, priors, set(declared), limits, scope.layout))
-    return sorted(found, key=lambda attempt: -attempt.score)
+        starts.append(Attempt(priors, scope.layout).run(equations))
+    starts.sort(key=lambda attempt: -attempt.score)
+    found = [
+        _climb(equations, start, set(declared), limits, MOST_RUNS if start is starts[0] else FEWER_RUNS)
+        for start in starts
+    ]
+    found.sort(key=lambda attempt: -attempt.score)
+    vectors = [attempt for attempt in found if set(attempt.kinds.values()) - {"S"}]
+    if vectors and (len(vectors) == len(found) or found[0].score < vectors[0].score + 0.9):
+        return vectors  # of numbers everything is true that is true of vectors, and more
+    return found[:1]
 
 
-def _climb(
-    equations: list[Equation], kinds: dict[str, str], fixed: set[str], limits: Limits, layout: str
-) -> Attempt:
-    """Change one symbol after the other as long as more conforms."""
+def _climb(equations: list[Equation], best: Attempt, fixed: set[str], limits: Limits, most: int) -> Attempt:
+    """Change one symbol after the other as long as more conforms; where claims alone fail, only a little."""
     total = sum(equation.weight for equation in equations)
-    best, priors, runs = Attempt(dict(kinds), layout).run(equations), dict(kinds), 0
-    while best.failed and best.score < total and runs < MOST_RUNS:
+    priors, runs = dict(best.kinds), 0
+    while best.failed and best.score < total and runs < most:
+        if all(equation.weight <= 1 for equation in best.failed):
+            most = min(most, runs + FEWER_RUNS)
         suspects = dict.fromkeys(name for equation in best.failed for name in _names(equation) if name not in fixed)
         better: tuple[float, Attempt] | None = None
         changes = [{name: kind} for name in suspects for kind in "SCRM" if kind != best.kinds.get(name)]
@@ -438,9 +451,9 @@ def _climb(
         for change in changes:
             limits.tick()
             runs += 1
-            if runs >= MOST_RUNS:
+            if runs >= most:
                 break
-            tried = Attempt({**best.kinds, **change}, layout).run(equations)
+            tried = Attempt({**best.kinds, **change}, best.layout).run(equations)
             score = tried.score - 0.05 * sum(priors.get(name) != kind for name, kind in change.items())
             if score > best.score + 0.01 and (better is None or score > better[0]):
                 better = score, tried
