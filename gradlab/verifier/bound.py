@@ -87,7 +87,7 @@ def inputs(scope: Scope, balls: Balls) -> Inputs:
         name: _given(scope, balls, name).reshape(-1) if len(letters) == 1 else _given(scope, balls, name)
         for name, letters in axes(module.Params).items()
     }
-    states = {name: _given(scope, balls, _initial(scope, name), -1) for name in module.State._fields}
+    states = {name: _given(scope, balls, _initial(scope, name), scope.first - 1) for name in module.State._fields}
     x, y = (_sequence(scope, balls, name) for name in ("x", "y"))
     return Inputs(module.Params(**params), x, y, module.State(**states))
 
@@ -103,11 +103,11 @@ def _hold(bound: Bound, name: str | None, values: Any, scope: Scope, balls: Ball
     """Compare one definition with the code's values at one point."""
     assert name is not None
     symbol = scope.symbols[name]
-    steps: list[int | None] = list(range(scope.steps)) if symbol.timed else [None]
+    steps: list[int | None] = list(scope.range()) if symbol.timed else [None]
     wrong: list[int] = []
     word, left, right = "true", None, None
     for step in steps:
-        code = values if step is None else values[step]
+        code = values if step is None else values[step - scope.first]
         clock = scope.clock(step)
         try:
             document = balls.value(Name(name, T if symbol.timed else None), clock)
@@ -140,7 +140,7 @@ def _initial(scope: Scope, field_name: str) -> str:
 
     stem = field_name.removesuffix("_initial")
     wanted = cell(scope.cell).continues.get(field_name, stem)
-    before = [name for name, symbol in scope.symbols.items() if -1 in symbol.before]
+    before = [name for name, symbol in scope.symbols.items() if scope.first - 1 in symbol.before]
     found = wanted if wanted in before else next((name for name in before if name.startswith(f"{stem}_")), None)
     if found is None:
         raise Unbound(f"needs the state {wanted}(-1): declare it under `symbols:`")
@@ -151,4 +151,4 @@ def _sequence(scope: Scope, balls: Balls, name: str) -> Any:
     symbol = scope.symbols.get(name)
     if symbol is None or not symbol.timed or symbol.kind != "given":
         raise Unbound(f"needs the sequence {name}(t): declare it under `symbols:`")
-    return np.array([balls.name(Name(name, Time(step)), {}) for step in range(scope.steps)], dtype=object)
+    return np.array([balls.name(Name(name, Time(step)), {}) for step in scope.range()], dtype=object)

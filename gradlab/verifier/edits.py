@@ -74,22 +74,22 @@ def mending(term: Term, scope: Scope, other: Term) -> Iterator[Edit]:
     """The edits that only a repair makes, since they undo one that lost something: a sum over time, a factor 2 or ½."""
     if "t" in letters(term) and "t" not in letters(other):
         yield _edit(
-            "a sum dropped", "the sum over time is missing", term, Sum("t", Time(), Time.of("T", -1), term, "t")
+            "a sum dropped", "the sum over time is missing", term, Sum("t", Time(scope.first), scope.last, term, "t")
         )
     for factor in (Fraction(1, 2), Fraction(2)):
         yield _edit("a number dropped", "a factor is wrong", term, Product(Number(factor), term))
-    yield from _later_losses(term)
+    yield from _later_losses(term, scope)
 
 
-def _later_losses(term: Term) -> Iterator[Edit]:
+def _later_losses(term: Term, scope: Scope) -> Iterator[Edit]:
     """∂l(t+1)/∂n(t) as the sum over every later loss: the recursion that one step's loss leaves out."""
     if isinstance(term, Derivative) and isinstance(term.of, Name) and term.of.time == Time.of("t", 1):
         later = replace(term, of=replace(term.of, time=Time.of("k")))
-        whole = Sum("k", Time.of("t", 1), Time.of("T", -1), later, "k > t", at=term.at)
+        whole = Sum("k", Time.of("t", 1), scope.last, later, "k > t", at=term.at)
         yield _edit("explicit or total", "a recursion is missing", term, whole)
     for name, part in parts(term):
         if name != "by":
-            for edit in _later_losses(part):
+            for edit in _later_losses(part, scope):
                 yield replace(edit, result=with_part(term, name, edit.result))
 
 

@@ -437,7 +437,7 @@ def _complete(chapter: Chapter, survey: Survey) -> None:
             continue
         if f"{name}(t)" in scope.symbols and name.split("_")[0] in LOSSES and not symbol.timed:
             step = Name(f"{name}(t)", Time.of("t"), scope.symbols[f"{name}(t)"].text)
-            symbol.body, symbol.kind = Sum("t", Time(scope.first), _last(scope), step, "t"), "forward"
+            symbol.body, symbol.kind = Sum("t", Time(scope.first), scope.last, step, "t"), "forward"
     for name, symbol in list(scope.symbols.items()):
         is_loss = name.split("_")[0].split("(")[0] in LOSSES
         unknown = symbol.body is None and symbol.kind == "given" and not symbol.values and not symbol.declared
@@ -455,10 +455,6 @@ def _complete(chapter: Chapter, survey: Survey) -> None:
                 early = not part.time.letters and part.time.constant < scope.first
                 if part.time.constant < 0 or early:
                     scope.symbols[part.name].before = set(range(scope.first - 4, scope.first))
-
-
-def _last(scope: Scope) -> Time:
-    return Time.of("T", -1 if scope.first == 0 else 0)
 
 
 def _mark_derived(scope: Scope) -> None:

@@ -728,7 +728,7 @@ class Resolver:
     def _over_time(
         self, node: Node, name: str, letter: str, below: tuple[Token, ...], above: tuple[Token, ...]
     ) -> Term:
-        last = Time.of("T", -1 if self.scope.first == 0 else 0)
+        last = self.scope.last
         low, high, text = Time(self.scope.first), last, letter
         if below and below[0].kind == "rel" and below[0].text == "=":
             low = self._limit(below[1:], node)

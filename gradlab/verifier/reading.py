@@ -6,6 +6,7 @@ where it stands. Of any other what is not declared is inferred, in `inference.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -27,6 +28,7 @@ from gradlab.verifier.terms import Name, Term, Time
 from gradlab.verifier.world import Programs
 
 GOAL = Node("goal", 0, 0)
+_BEFORE_ZERO = re.compile(r"[A-Za-z}]\s*(?:\(\s*-\s*1\s*\)|_\s*\{\s*-\s*1\s*\})")
 
 
 @dataclass(eq=False)
@@ -142,6 +144,8 @@ class _Reader:
             self.limits.tick()
             self._parse(line)
         self.survey = survey([[*line.sides] for line in lines], self.scope.strict)
+        if not self.scope.strict and any(_BEFORE_ZERO.search(span.text) for span in self.document.spans):
+            self.survey.first = 0
         if not self.scope.strict:
             self.scope.first, self.scope.base = self.survey.first, self.survey.base
             self.scope.indices = self.survey.indices

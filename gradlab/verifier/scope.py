@@ -85,6 +85,11 @@ class Scope:
         """The steps that there are."""
         return range(self.first, self.first + self.steps)
 
+    @property
+    def last(self) -> Time:
+        """The last step, as a time."""
+        return Time.of("T", self.first - 1)
+
     def clock(self, step: int | None) -> dict[str, int]:
         """What T stands for, and t at a step."""
         return {"T": self.steps} if step is None else {"T": self.steps, "t": step}

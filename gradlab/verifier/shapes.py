@@ -106,14 +106,14 @@ class Context(Protocol):
         """The shape of a symbol by its plain name."""
 
 
-def of_derivative(over: Shape, under: Shape, layout: str = "shape", strict: bool = True) -> Shape:
+def of_derivative(over: Shape, under: Shape, layout: str = "shape") -> Shape:
     """The shape of ∂over/∂under: that of `under` for a scalar, the Jacobian for two vectors, else a tensor."""
     m, n = _space(over), _space(under)
     if m == (1, 1):
         return Shape(n[::-1] if layout == "numerator" else n, m, n)
     if n == (1, 1):
         return Shape(m[::-1] if layout == "denominator" else m, m, n)
-    if (m[0] == 1 and n[0] == 1) or (m[1] == 1 and n[1] == 1) or (1 in m and 1 in n and not strict):
+    if (m[0] == 1 and n[0] == 1) or (m[1] == 1 and n[1] == 1):
         found = (m[0] * m[1], n[0] * n[1])
         return Shape(found[::-1] if layout == "denominator" else found, m, n)
     if 1 in m and 1 in n:
@@ -154,7 +154,7 @@ def shape_of(term: Term, context: Context) -> Shape:
                     )
             return product(shape(left), shape(right), term.at, context)
         case Derivative(of, by):
-            return of_derivative(shape(of), shape(by), context.layout, context.strict)
+            return of_derivative(shape(of), shape(by), context.layout)
         case _:
             return _of_matrix(term, shape, context)
 
@@ -262,14 +262,14 @@ def product(left: Shape, right: Shape, at: int = 0, context: Context | None = No
             return Shape((1, 1) if (1, 1) in (left.dims, right.dims) else ())
         return right if left.is_scalar else left
     if kind == "chain":
-        return of_derivative(Shape(left.over or (1, 1)), Shape(right.under or (1, 1)), layout, strict)
+        return of_derivative(Shape(left.over or (1, 1)), Shape(right.under or (1, 1)), layout)
     if kind == "reversed chain":
-        return of_derivative(Shape(right.over or (1, 1)), Shape(left.under or (1, 1)), layout, strict)
+        return of_derivative(Shape(right.over or (1, 1)), Shape(left.under or (1, 1)), layout)
     if kind == "from the left":
         over = (1, 1) if left.dims == right.over else (1, left.dims[0])
-        return of_derivative(Shape(over), Shape(right.under or (1, 1)), layout, strict)
+        return of_derivative(Shape(over), Shape(right.under or (1, 1)), layout)
     if kind == "inside":
-        return of_derivative(Shape((left.dims[0], right.dims[1])), Shape(left.under or (1, 1)), layout, strict)
+        return of_derivative(Shape((left.dims[0], right.dims[1])), Shape(left.under or (1, 1)), layout)
     if kind == "matrix":
         return Shape((left.dims[0], right.dims[1]))
     hint = r"; \odot would" if left.dims == right.dims and not left.is_tensor else ""

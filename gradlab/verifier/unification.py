@@ -122,7 +122,7 @@ class Sizes:
 
 @dataclass
 class Attempt:
-    """One set of hypotheses, and how far the equations conform under it."""
+    """One set of hypotheses, and how far the equations conform under it: `score` all, `founded` without the claims."""
 
     kinds: dict[str, str]
     layout: str = "shape"
@@ -132,6 +132,7 @@ class Attempt:
     letters: dict[str, int] = field(default_factory=dict)
     failed: list[Equation] = field(default_factory=list)
     score: float = 0.0
+    founded: float = 0.0
     cost: float = 0.0
 
     def run(self, equations: Iterable[Equation]) -> Attempt:
@@ -142,6 +143,7 @@ class Attempt:
             try:
                 self._equation(equation)
                 self.score += equation.weight
+                self.founded += equation.weight if equation.weight > 1 else 0
             except Clash:
                 self.sizes.restore(saved)
                 self.failed.append(equation)
@@ -436,9 +438,14 @@ def infer(scope: Scope, equations: list[Equation], declared: dict[str, str], lim
 
 
 def _climb(equations: list[Equation], best: Attempt, fixed: set[str], limits: Limits, most: int) -> Attempt:
-    """Change one symbol after the other as long as more conforms; where claims alone fail, only a little."""
+    """Change one symbol after the other as long as more definitions conform.
+
+    A claim may be wrong, and bends nothing: it only chooses among changes that fit the definitions equally well, and
+    tells of symbols that stand in no definition.
+    """
     total = sum(equation.weight for equation in equations)
     priors, runs = dict(best.kinds), 0
+    founded = {name for equation in equations if equation.weight > 1 for name in _names(equation)}
     while best.failed and best.score < total and runs < most:
         if all(equation.weight <= 1 for equation in best.failed):
             most = min(most, runs + FEWER_RUNS)
@@ -455,6 +462,8 @@ def _climb(equations: list[Equation], best: Attempt, fixed: set[str], limits: Li
                 break
             tried = Attempt({**best.kinds, **change}, best.layout).run(equations)
             score = tried.score - 0.05 * sum(priors.get(name) != kind for name, kind in change.items())
+            if tried.founded <= best.founded and (tried.founded < best.founded or founded & set(change)):
+                continue
             if score > best.score + 0.01 and (better is None or score > better[0]):
                 better = score, tried
         if better is None:

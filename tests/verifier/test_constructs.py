@@ -57,8 +57,12 @@ $$ E = \frac{1}{2} (\hat{y} - y)(\hat{y} - y)^T $$
 $$ a^{\langle t \rangle} = \tanh(W_{aa} a^{\langle t-1 \rangle} + W_{ax} x^{\langle t \rangle} + b_a) $$
 $$ J = \sum_t a^{\langle t \rangle \top} a^{\langle t \rangle} $$
 """,
-        [r"\frac{\partial a^{\langle t \rangle}}{\partial a^{\langle t-1 \rangle}} = \mathrm{diag}(1 - (a^{\langle t \rangle})^2) W_{aa}"],
-        [r"\frac{\partial a^{\langle t \rangle}}{\partial a^{\langle t-1 \rangle}} = \mathrm{diag}(1 - (a^{\langle t-1 \rangle})^2) W_{aa}"],
+        [
+            r"\frac{\partial a^{\langle t \rangle}}{\partial a^{\langle t-1 \rangle}} = \mathrm{diag}(1 - (a^{\langle t \rangle})^2) W_{aa}"
+        ],
+        [
+            r"\frac{\partial a^{\langle t \rangle}}{\partial a^{\langle t-1 \rangle}} = \mathrm{diag}(1 - (a^{\langle t-1 \rangle})^2) W_{aa}"
+        ],
     ),
     "layers": (
         r"""
@@ -101,7 +105,7 @@ $$ L = -\sum_i y_i \log p_i $$
     ),
     "softmax and one-hot targets": (
         "---\nsymbols: {y: one-hot}\n---\n"
-        + r"""
+         r"""
 $$ z = W h + c $$
 $$ p = \mathrm{softmax}(z) $$
 $$ L = -y^T \log p $$
@@ -163,8 +167,12 @@ $$ h_t = o_t \odot \tanh(c_t) $$
         r"""
 $$ z = W x, \quad a = \max(0, z), \quad L = \frac{1}{2} \|a - y\|^2 $$
 """,
-        [r"\frac{\partial L}{\partial a} = a - y, \quad \frac{\partial L}{\partial x} = W^T \frac{\partial L}{\partial z}"],
-        [r"\frac{\partial L}{\partial a} = a + y, \quad \frac{\partial L}{\partial x} = W \frac{\partial L}{\partial z}"],
+        [
+            r"\frac{\partial L}{\partial a} = a - y, \quad \frac{\partial L}{\partial x} = W^T \frac{\partial L}{\partial z}"
+        ],
+        [
+            r"\frac{\partial L}{\partial a} = a + y, \quad \frac{\partial L}{\partial x} = W \frac{\partial L}{\partial z}"
+        ],
     ),
     "declared sizes": (
         r"""
@@ -177,11 +185,14 @@ $$ s = v^T y $$
     ),
     "numerator layout as a convention": (
         "---\nconventions: {layout: numerator}\n---\n"
-        + r"""
+         r"""
 $$ y = W x $$
 $$ s = v^T y $$
 """,
-        [r"\frac{\partial s}{\partial x} = v^T W", r"\frac{\partial s}{\partial x} = \frac{\partial s}{\partial y} \frac{\partial y}{\partial x}"],
+        [
+            r"\frac{\partial s}{\partial x} = v^T W",
+            r"\frac{\partial s}{\partial x} = \frac{\partial s}{\partial y} \frac{\partial y}{\partial x}",
+        ],
         [r"\frac{\partial s}{\partial x} = W^T v", r"\frac{\partial s}{\partial W} = v x^T"],
     ),
     "the immediate derivative as a convention": (

@@ -171,7 +171,22 @@ def test_paths_that_are_not_there_are_told() -> None:
     assert str(report).startswith("nowhere.md:1:1: SYNTAX  the file cannot be opened")
 
 
-BOUND = (Path(__file__).parents[2] / "derivations" / "rnn.md").read_text(encoding="utf-8")
+RNN = (Path(__file__).parents[2] / "derivations" / "rnn.md").read_text(encoding="utf-8")
+FRONT_OF_RNN = """---
+sizes: {I: 2, H: 4, O: 3}
+steps: 5
+symbols:
+  x(t): 1 x I
+  y(t): 1 x O
+  W_{input}: I x H
+  W_{hidden}: H x H
+  W_{output}: H x O
+  a_{hidden}(-1): 1 x H
+  z: scalar
+cell: rnn
+---
+"""
+BOUND = FRONT_OF_RNN + RNN.split("---\n", 2)[2]
 
 
 @pytest.mark.parametrize(
