@@ -11,7 +11,8 @@ default_time: t                a bare indexed name is its value at t
 conventions: {partial: immediate, layout: numerator, product: matrix}   what the document leaves unsaid
 assume: '$W \in \mathbb{R}^{h \times d}$'                               mathematics that is read before the document
 
-Where no sizes are declared, `symbols` may say `H x I` of any letters, `scalar`, `one-hot`, `probabilities` or `positive`.
+Where no sizes are declared, `symbols` may say `H x I` of any letters, `scalar`, `one-hot`, `probabilities` or
+`positive`.
 All keys may stand under `gradlab:`; keys that belong to others (`title:`) are left alone.
 """
 
@@ -179,7 +180,8 @@ def _read_conventions(scope: Scope, node: Any, complain: Callable[[str, Any], No
 def _read_assume(scope: Scope, node: Any, complain: Callable[[str, Any], None]) -> None:
     lines = node.value if node.id == "sequence" else [node]
     if any(line.id != "scalar" for line in lines):
-        return complain("wanted mathematics as text, such as '$y = W x$'", node)
+        complain("wanted mathematics as text, such as '$y = W x$'", node)
+        return
     for line in lines:
         for text in line.value.splitlines():
             if text.strip(" $"):

@@ -54,8 +54,8 @@ class Scope:
     first: the first step; base: the first value of an index; layout, strict: as in `shapes.Context`; partial: what ∂
     means, "total" or "immediate". In a strict scope what is not declared is undefined, and `=` always claims.
     conventions: what of this the document says; assumed, assumptions: what its front matter says of symbols, and the
-    mathematics in it. arbitrary: functions and losses of which nothing is known but that they are smooth; labels_of_sizes: letters that
-    name a size.
+    mathematics in it. arbitrary: functions and losses of which nothing is known but that they are smooth;
+    labels_of_sizes: letters that name a size; totals: sizes that are sums of others.
     """
 
     sizes: dict[str, int] = field(default_factory=dict)

@@ -255,7 +255,6 @@ def _of_blocks(term: Blocks, shape: Callable[[Term], Shape]) -> Shape:
 def product(left: Shape, right: Shape, at: int = 0, context: Context | None = None) -> Shape:
     """The shape of a product: by a scalar, a contraction over a shared space, or of two matrices that conform."""
     layout = context.layout if context is not None else "shape"
-    strict = context is None or context.strict
     kind = how_to_multiply(left, right, layout)
     if kind == "scalar":
         if left.is_scalar and right.is_scalar:

@@ -58,10 +58,16 @@ $$ a^{\langle t \rangle} = \tanh(W_{aa} a^{\langle t-1 \rangle} + W_{ax} x^{\lan
 $$ J = \sum_t a^{\langle t \rangle \top} a^{\langle t \rangle} $$
 """,
         [
-            r"\frac{\partial a^{\langle t \rangle}}{\partial a^{\langle t-1 \rangle}} = \mathrm{diag}(1 - (a^{\langle t \rangle})^2) W_{aa}"
+            (
+                r"\frac{\partial a^{\langle t \rangle}}{\partial a^{\langle t-1 \rangle}}"
+                r" = \mathrm{diag}(1 - (a^{\langle t \rangle})^2) W_{aa}"
+            )
         ],
         [
-            r"\frac{\partial a^{\langle t \rangle}}{\partial a^{\langle t-1 \rangle}} = \mathrm{diag}(1 - (a^{\langle t-1 \rangle})^2) W_{aa}"
+            (
+                r"\frac{\partial a^{\langle t \rangle}}{\partial a^{\langle t-1 \rangle}}"
+                r" = \mathrm{diag}(1 - (a^{\langle t-1 \rangle})^2) W_{aa}"
+            )
         ],
     ),
     "layers": (
@@ -104,12 +110,14 @@ $$ L = -\sum_i y_i \log p_i $$
         ],
     ),
     "softmax and one-hot targets": (
-        "---\nsymbols: {y: one-hot}\n---\n"
-         r"""
+        (
+            "---\nsymbols: {y: one-hot}\n---\n"
+            r"""
 $$ z = W h + c $$
 $$ p = \mathrm{softmax}(z) $$
 $$ L = -y^T \log p $$
-""",
+"""
+        ),
         [
             r"\frac{\partial L}{\partial z} = p - y",
             r"\frac{\partial p}{\partial z} = \operatorname{diag}(p) - p p^T",
@@ -168,10 +176,16 @@ $$ h_t = o_t \odot \tanh(c_t) $$
 $$ z = W x, \quad a = \max(0, z), \quad L = \frac{1}{2} \|a - y\|^2 $$
 """,
         [
-            r"\frac{\partial L}{\partial a} = a - y, \quad \frac{\partial L}{\partial x} = W^T \frac{\partial L}{\partial z}"
+            (
+                r"\frac{\partial L}{\partial a} = a - y"
+                r", \quad \frac{\partial L}{\partial x} = W^T \frac{\partial L}{\partial z}"
+            )
         ],
         [
-            r"\frac{\partial L}{\partial a} = a + y, \quad \frac{\partial L}{\partial x} = W \frac{\partial L}{\partial z}"
+            (
+                r"\frac{\partial L}{\partial a} = a + y"
+                r", \quad \frac{\partial L}{\partial x} = W \frac{\partial L}{\partial z}"
+            )
         ],
     ),
     "declared sizes": (
@@ -184,11 +198,13 @@ $$ s = v^T y $$
         [r"\frac{\partial s}{\partial x} = W v", r"\frac{\partial y}{\partial x} = W^T"],
     ),
     "numerator layout as a convention": (
-        "---\nconventions: {layout: numerator}\n---\n"
-         r"""
+        (
+            "---\nconventions: {layout: numerator}\n---\n"
+            r"""
 $$ y = W x $$
 $$ s = v^T y $$
-""",
+"""
+        ),
         [
             r"\frac{\partial s}{\partial x} = v^T W",
             r"\frac{\partial s}{\partial x} = \frac{\partial s}{\partial y} \frac{\partial y}{\partial x}",
