@@ -22,7 +22,7 @@ from gradlab.verifier.readings import LAYOUTS, Reading, instance
 from gradlab.verifier.report import Finding
 from gradlab.verifier.scope import Scope, Symbol
 from gradlab.verifier.shapes import Shape, Trouble
-from gradlab.verifier.survey import LOSSES, Survey, base_of, flattened, tokens_of
+from gradlab.verifier.survey import LOSSES, Survey, base_of, flattened, is_update, tokens_of
 from gradlab.verifier.terms import (
     Arbitrary,
     Derivative,
@@ -33,6 +33,7 @@ from gradlab.verifier.terms import (
     Sum,
     Term,
     Time,
+    letters,
     walk,
 )
 from gradlab.verifier.tokens import Token, read
@@ -108,6 +109,7 @@ class Book:
     def prepare(self, words: frozenset[str], lines: list[Line]) -> None:
         """Take note of the letters that name sizes, before the first statement is resolved."""
         self.words = words
+        self.chapter.scope.labels_of_sizes |= self.survey.uppers - self.survey.ends
         for line in lines:
             for sign, side in zip(line.statement.signs, line.statement.sides[1:], strict=True):
                 if sign == "in":
@@ -155,6 +157,8 @@ class Book:
             return
         if sign not in ("=", ":=", *LOOSELY):
             raise Trouble("aside", f"no equation: {said(sign)}")
+        if index == 0 and is_update(line.sides):
+            raise Trouble("update", "an update of a weight, and no equation")
         link.loosely = sign if sign in LOOSELY else ""
         link.conditions = tuple(self._condition(tokens, resolver) for tokens in line.statement.conditions)
         if index == 0 and not link.loosely and self._defined(link, resolver, left, right, sign, len(line.sides)):
@@ -175,6 +179,7 @@ class Book:
         term = resolver._named(named)
         if not isinstance(term, Name):
             return
+        name = term.name
         before = self.chapter.declared.get(name)
         if before is not None and before != sizes and len(self.chapters) < MOST_SCOPES:
             self._open_scope(name)
@@ -238,6 +243,8 @@ class Book:
         name = scope.aliases.get(named.name, named.name)
         if named.indices and any(len(i.letters) != 1 or i != Time.of(i.letters[0][0]) for i in named.indices):
             return False
+        if named.time == Time.of("T") and name not in scope.symbols and "l" in self.survey.times:
+            return self._defined_at_last(link, resolver, named, right)
         if named.time is not None and (len(named.time.letters) != 1 or named.time.letters[0][1] != 1):
             return False  # a value at one step, such as h_0 = 0
         if name in self.survey.times or (name in self.survey.indices and not named.indices):
@@ -256,10 +263,18 @@ class Book:
         own = Name(name, named.time)
         if self._reads_itself(scope, own, body):
             return False
+        free = letters(body) - {"T"} - {letter for letter, _ in (named.time.letters if named.time else ())}
+        free -= {letter for index in named.indices for letter, _ in index.letters}
+        if free:
+            # The loss of one sample, written without its letter, has the letter all the same.
+            if len(free) > 1 or not free <= self.survey.times or named.time is not None or named.indices:
+                return False
+            named.time = Time.of(*free)
         body = self._at_t(body, named.time)
         term = resolver._named(named)
         if not isinstance(term, Name):
             return False
+        name = term.name
         symbol = scope.symbols[name]
         if symbol.body is None:
             self._set(symbol, body, named.time, named.indices)
@@ -280,6 +295,17 @@ class Book:
             return False
         link.finding = replace(link.finding, kind="definition")
         link.defines = name
+        return True
+
+    def _defined_at_last(self, link: Link, resolver: Resolver, named: Named, right: Node) -> bool:
+        """z^L = W^L a^{L-1} + b^L, where no other layer is defined: it says how each layer is computed."""
+        body = at_time(resolver.term(right), "T", Time.of("t"))
+        term = resolver._named(replace(named, time=Time.of("t")))
+        if not isinstance(term, Name) or self._reads_itself(resolver.scope, term, body):
+            return False
+        self._set(resolver.scope.symbols[term.name], body, Time.of("t"))
+        link.finding = replace(link.finding, kind="definition")
+        link.defines = term.name
         return True
 
     def _redefines(self, scope: Scope, symbol: Symbol, body: Term, named: Named, sign: str) -> bool:
@@ -368,7 +394,7 @@ class Book:
     def _open_scope(self, name: str) -> None:
         """A new scope, in which a name has no meaning yet; all others keep theirs."""
         old = self.chapter
-        scope = replace(old.scope, symbols=dict(old.scope.symbols))
+        scope = replace(old.scope, symbols={each: replace(known) for each, known in old.scope.symbols.items()})
         symbol = old.scope.symbols[name]
         scope.symbols[name] = Symbol(name, symbol.text, Shape(()), timed=symbol.timed)
         declared = {other: sizes for other, sizes in old.declared.items() if other != name}
@@ -427,8 +453,8 @@ def _complete(chapter: Chapter, survey: Survey) -> None:
     bodies = [s.body for s in scope.symbols.values() if s.body is not None]
     terms = [*sides, *bodies]
     differentiated = {
-        part.name for term in terms for d in walk(term) if isinstance(d, Derivative)
-        for part in walk(d.of) if isinstance(part, Name)
+        of.name for term in terms for d in walk(term) if isinstance(d, Derivative)
+        if isinstance(of := d.of.term if isinstance(d.of, Entry) else d.of, Name)
     }  # fmt: skip
     by = {d.by.name for term in terms for d in walk(term) if isinstance(d, Derivative)}
     _mark_derived(scope)
@@ -544,10 +570,11 @@ def _readings(chapter: Chapter, limits: Limits) -> list[Reading]:
             declared[name] = "R" if sizes[0] == "1" else "C"
     equations = list(_equations(chapter))
     attempts = infer(scope, equations, declared, limits)
-    best = attempts[0].score
+    best = attempts[0]
     kept: list[Attempt] = []
     for attempt in attempts:
-        if attempt.score >= best - 0.5 and all(attempt.kinds != other.kinds for other in kept):
+        fits = attempt.rank >= best.rank - 0.5 and attempt.founded == best.founded
+        if fits and all(attempt.kinds != other.kinds for other in kept):
             kept.append(attempt)
     sides = [side for link in chapter.links for side in (link.left, link.right) if side is not None]
     return [

@@ -168,8 +168,8 @@ def _arbitrary(chapter: Chapter, link: Link) -> set[str]:
                 found.add(symbols[part.name].text)
             elif isinstance(part, Name) and part.name not in done:
                 done.add(part.name)
-                body = symbols[part.name].body
-                todo += [body] if body is not None else []
+                symbol = symbols.get(part.name)
+                todo += [symbol.body] if symbol is not None and symbol.body is not None else []
     return found
 
 

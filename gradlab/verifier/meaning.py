@@ -124,7 +124,8 @@ class Resolver:
 
     def _mul(self, node: Node) -> Term:
         sign = node.value
-        if sign == "" and node.children[0].kind == "ones" and node.children[1].kind == "indicator":
+        one = node.children[0].kind == "ones" or (node.children[0].kind == "number" and node.children[0].value == 1)
+        if sign == "" and one and node.children[1].kind == "indicator":
             return self._indicator(node.children[1])
         if sign == "o" or (sign == "*" and not self.strict and self.scope.product == "elementwise"):
             return self._binary(node, Elementwise)
@@ -196,6 +197,22 @@ class Resolver:
             flat = len(rows) == 1
             return Transpose(found, at=node.at) if flat and len(rows[0]) > 1 else found
         raise Trouble("aside", "a matrix with dots", node.at)
+
+    def _cases(self, node: Node) -> Term:
+        """A value for each condition on indices or times, as a sum of indicators."""
+        found: Term | None = None
+        rest: Term = Number(Fraction(1), at=node.at)
+        for row in node.children:
+            value = self.term(row.children[0])
+            if len(row.children) > 1:
+                holds: Term = self._indicator(row.children[1])
+                rest = Product(rest, Subtract(Number(Fraction(1)), holds), at=node.at)
+            else:
+                holds = rest
+            part = Product(holds, value, at=node.at)
+            found = part if found is None else Add(found, part, at=node.at)
+        assert found is not None
+        return found
 
     def _dots(self, node: Node) -> Term:
         raise Trouble("aside", "dots that leave something out", node.at)
@@ -279,9 +296,11 @@ class Resolver:
 
     # Names.
 
-    def named(self, node: Node) -> Named:
-        """What a name says with its scripts, its call left out."""
+    def named(self, node: Node, called: bool = False) -> Named:
+        """What a name says with its scripts, its call left out; called: whether arguments follow it."""
         base = node.children[0] if node.kind == "scripts" else node
+        if base.kind != "name":
+            raise Trouble("syntax", "what stands here is no name: wanted one such as W or h_t", node.at)
         text, style = base.value
         if style == "?":
             text = text.lstrip("\\")
@@ -296,6 +315,9 @@ class Resolver:
                 self._above_name(found, tokens, node)
         if not self.strict and found.time is not None:
             found.name = self.survey.step_name(found.name)
+        if not self.strict and found.primes and not called:
+            found.name += "'" * found.primes  # x' is another x
+            found.primes = 0
         return found
 
     def _below_name(self, found: Named, tokens: tuple[Token, ...]) -> None:
@@ -304,6 +326,13 @@ class Resolver:
             return
         if any(token.kind == "rel" for token in tokens) and tokens[0].text != "<":
             raise Trouble("aside", "a relation in a subscript", tokens[0].at)
+        opening = next((at for at, token in enumerate(tokens) if token.kind == "["), -1)
+        if opening >= 0 and tokens[-1].kind == "]" and self._are_indices(tokens[opening + 1 : -1]):
+            for item in items(tokens[opening + 1 : -1]):
+                found.indices += tuple(self._indices(item))
+            if tokens[:opening]:
+                found.name += "_" + flattened(tokens[:opening])
+            return
         for item in items(tokens):
             time = self.survey.linear(item)
             literal = time is not None and not time.letters
@@ -313,6 +342,9 @@ class Resolver:
                 found.indices += tuple(self._indices(item))
             else:
                 found.name += "_" + flattened(item)
+
+    def _are_indices(self, tokens: tuple[Token, ...]) -> bool:
+        return bool(tokens) and all(is_index(item, self.survey.indices) for item in items(tokens))
 
     def _strict_subscript(self, found: Named, tokens: tuple[Token, ...]) -> None:
         """A subscript is part of the name, but for a time in parentheses at its end: \\delta_{net(t)} is δ_net at t."""
@@ -365,7 +397,7 @@ class Resolver:
             else:
                 found.name += "^" + flattened(tokens)
             return
-        if (not self.strict and texts == ["l"]) or (texts[:1] == ["l"] and "l" in self.survey.times):
+        if not self.strict and texts and self.survey.is_layer(texts[0]):
             time = self.survey.linear(tokens)
             if time is not None and found.time is None:
                 found.time = time
@@ -436,7 +468,7 @@ class Resolver:
 
     def _finished(self, term: Term, named: Named, node: Node) -> Term:
         """A name's term with its indices, primes and powers."""
-        if named.primes:
+        if named.primes and self.strict:
             raise Trouble(
                 "undefined", f"{named.text} is the derivative of no known function: write \\sigma'(z)", node.at
             )
@@ -458,10 +490,10 @@ class Resolver:
                 if node.children[0].kind == "norm":
                     if flattened(tokens) not in ("2", "F"):
                         raise Trouble("aside", "a norm other than the Euclidean", node.at)
-                elif not self.strict and is_index(tokens, self.survey.indices):
+                elif not self.strict and all(is_index(item, self.survey.indices) for item in items(tokens)):
                     term = Entry(term, tuple(i for item in items(tokens) for i in self._indices(item)), at=term.at)
                 elif self.survey.linear(tokens) is None:
-                    raise Trouble("syntax", "a subscript on what is no name", node.at)
+                    raise Trouble("syntax" if self.strict else "aside", "a subscript on what is no name", node.at)
             elif node.children[0].kind == "norm" and [token.text for token in tokens] == ["2"]:
                 inner = term.term.term if isinstance(term, Apply) and isinstance(term.term, SquaredNorm) else None
                 term = SquaredNorm(inner if inner is not None else term.term, at=term.at)  # type: ignore[attr-defined]
@@ -536,7 +568,7 @@ class Resolver:
                 return Count(time=Time.of(letter), at=named.at)
         if name in self.survey.indices and name not in self.scope.symbols and name not in self.survey.sequences:
             return Count(time=Time.of(name), at=named.at)
-        if name in self.scope.sizes and name not in self.scope.symbols:
+        if name in self.scope.labels_of_sizes | set(self.scope.sizes) and name not in self.scope.symbols:
             return Count(name, at=named.at)
         if name in ("I", "I_n", "I_d") and name not in self.scope.symbols and name not in self.survey.sequences:
             return self._pseudo("identity", named.at)
@@ -546,16 +578,17 @@ class Resolver:
                                                           and not self.scope.symbols[name].timed)  # fmt: skip
         time = named.time
         symbol = self.scope.symbols.get(name)
-        if time is None and (symbol.timed if symbol is not None else sequence and "t" in self.survey.times):
-            time = self.scope.default_time or (Time.of("t") if "t" in self.survey.times else None)
+        if time is None and (symbol.timed if symbol is not None else sequence):
+            time = self.scope.default_time or self.survey.default_time
         if symbol is None:
             symbol = Symbol(name, _plain(named.text), Shape(()), timed=time is not None)
             self.scope.symbols[name] = symbol
         if time is not None and not symbol.timed:
             if symbol.body is None:
                 symbol.timed = True
-            else:
-                raise Trouble("undefined", f"{named.text} is not indexed in time", named.at)
+            else:  # x is one thing and x_t another
+                name = f"{name}(t)"
+                symbol = self.scope.symbols.setdefault(name, Symbol(name, _plain(named.text), Shape(()), timed=True))
         if time is None and symbol.timed:
             raise Trouble("undefined", f"{named.text} stands without its time", named.at)
         if symbol.kind == "function":
@@ -570,7 +603,7 @@ class Resolver:
             base_of(head) in ("P", "p", "E", "Pr", "N", "Var", "Cov", "q") and self._is_chance(node)
         ):
             raise Trouble("aside", "a probability or an expectation", node.at)
-        named = self.named(head)
+        named = self.named(head, called=True)
         if named.name == "sigma" and "sigma" not in self.scope.symbols and len(arguments) == 1 and not named.after:
             return None, Apply("sigma", self.term(arguments[0]), named.primes == 1, at=node.at)
         if self.strict:
@@ -808,7 +841,7 @@ class Resolver:
         of = self.term(above)
         derived = next((part for part in walk_term(of) if self.is_derived(part)), None)
         if derived is not None:
-            raise Trouble("undefined", "the derivative of a derivative has no meaning here", derived.at)
+            raise Trouble(self._beyond, "the derivative of a derivative has no meaning here", derived.at)
         timed = any(isinstance(part, Name) and part.time is not None for part in walk_term(of))
         if immediate and not timed:
             raise Trouble("undefined", "an immediate derivative needs something at a time above ∂", of.at)
@@ -856,6 +889,11 @@ class Resolver:
         if symbol.kind != "given":
             raise Trouble("undefined", f"{symbol.text} is not indexed in time", node.at)
         return Name(symbol.name, time, symbol.text, at=node.at), ()
+
+    @property
+    def _beyond(self) -> str:
+        """What is said of what is read and not judged."""
+        return "undefined" if self.strict else "cannot tell"
 
     def is_derived(self, part: Term) -> bool:
         if isinstance(part, Name):

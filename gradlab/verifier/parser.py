@@ -174,13 +174,26 @@ class _Parser:
         return bool(token.kind) and token.kind not in (*_STOPS, "op", "_", "^", "'")
 
     def factor(self) -> Node:
-        node = self.scripts(self.atom())
+        node = self.fraction_of_groups() or self.scripts(self.atom())
         while self.peek().kind == "|" and self.peek(1).kind == "_":
             self.take()
             self.take()
             below = self.argument()
             node = Node("at", node.at, self.peek(-1).end, (node,), below)
         return node
+
+    def fraction_of_groups(self) -> Node | None:
+        r"""{\partial L}/{\partial W}, if it stands here."""
+        if self.peek().kind != "{" or self.peek(1).kind not in ("partial", "d"):
+            return None
+        begin, token = self.index, self.peek()
+        above = self.argument()
+        if self.is_sign("/") and self.peek(1).kind == "{" and self.peek(2).kind in ("partial", "d"):
+            self.take()
+            below = self.argument()
+            return self.derivative(token, above[1:], below[1:], self.peek(-1).end)
+        self.index = begin
+        return None
 
     def argument(self) -> list[Token]:
         """The tokens of a script or an argument: a group's inside, or one token."""
@@ -401,7 +414,7 @@ class _Parser:
             if [each.text for each in inner] == ["+"]:
                 immediate, above = True, rest
             else:
-                raise Trouble("syntax", "a second derivative is not read", token.at)
+                raise Trouble("cannot tell", "a second derivative is not judged", token.at)
         if below[:1] and below[0].kind == "^" and [each.text for each in _script(below)[0]] == ["+"]:
             below = _script(below)[1]
         if not below:
@@ -449,9 +462,9 @@ class _Parser:
             if self.take().kind == "_":
                 below = self.argument()
             else:
-                raise Trouble("syntax", "a second derivative is not read", token.at)
+                raise Trouble("cannot tell", "a second derivative is not judged", token.at)
         if not below:
-            raise Trouble("syntax", r"∇ without what is differentiated by: wanted \nabla_W L", token.at)
+            raise Trouble("cannot tell", r"∇ without what is differentiated by: wanted \nabla_W L", token.at)
         of = self.factor()
         return Node("derivative", token.at, of.end, (of, self.sub(below, token.at)), False)
 
@@ -476,10 +489,29 @@ class _Parser:
             else:
                 rows[-1][-1].append(token)
         if begin.text in ("cases", "dcases"):
-            raise Trouble("aside", "cases", begin.at)
+            return self.cases([row for row in rows if any(row)], begin)
         cells = [row for row in rows if any(row)]
         nodes = tuple(Node("row", begin.at, begin.end, tuple(self.cell(c, begin) for c in row)) for row in cells)
         return Node("matrix", begin.at, self.peek(-1).end, nodes, begin.text)
+
+    def cases(self, rows: list[list[list[Token]]], begin: Token) -> Node:
+        """Rows of a value and a condition: a relation, or words such as "otherwise"."""
+        found = []
+        for row in rows:
+            value = [token for token in row[0] if token.kind not in ("quad", ",", "text")]
+            words = [token.text for cell in row for token in cell if token.kind == "text"]
+            condition = [token for cell in row[1:] for token in cell if token.kind not in ("quad", ",", ".", "text")]
+            if not condition and not any(word.startswith(("otherwise", "else")) for word in words):
+                raise Trouble("aside", "cases whose condition is not understood", begin.at)
+            place = next((index for index, token in enumerate(condition) if token.kind == "rel"), None)
+            if condition and place is None:
+                raise Trouble("aside", "cases whose condition is not understood", begin.at)
+            children = [self.sub(value, begin.at)]
+            if place is not None:
+                sides = (self.sub(condition[:place], begin.at), self.sub(condition[place + 1 :], begin.at))
+                children.append(Node("indicator", begin.at, begin.end, sides, condition[place].text))
+            found.append(Node("row", begin.at, begin.end, tuple(children)))
+        return Node("cases", begin.at, self.peek(-1).end, tuple(found))
 
     def cell(self, tokens: list[Token], begin: Token) -> Node:
         tokens = [token for token in tokens if token.kind not in ("quad", ",")]

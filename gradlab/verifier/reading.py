@@ -246,7 +246,7 @@ class _Reader:
     def _label(self, line: Line) -> Iterator[Link]:
         statement, place = line.statement, str(line.span.place_of(line.statement.begin))
         first = self.scope.labels.setdefault(statement.label, place) if statement.label else ""
-        if first and first != place:
+        if first and first != place and self.scope.strict:
             message = f"the label {statement.label} stands twice: first at {first}"
             yield _trouble(Trouble("syntax", message, statement.begin), line.span, statement.begin, statement.label)
 
@@ -323,7 +323,11 @@ class _Reader:
                 self.book.link(link, line, index, sign)
                 yield link
             except Trouble as trouble:
-                if trouble.kind == "aside":
+                if trouble.kind == "update":
+                    yield replace(
+                        _aside(trouble, line, text), finding=replace(finding, verdict=ASIDE, message=trouble.message)
+                    )
+                elif trouble.kind == "aside":
                     yield _aside(trouble, line, text)
                 else:
                     yield _trouble(trouble, span, begin, text, statement.label)
@@ -371,8 +375,11 @@ def problem_link(problem: Problem) -> Link:
 
 
 def _aside(trouble: Trouble, line: Line, text: str) -> Link:
+    """What is read and not judged: it is not about derivatives, unless one stands in it."""
     place = line.span.place_of(line.statement.begin)
-    finding = Finding(place, "claim", text, line.statement.label, ASIDE, trouble.message)
+    about = any(token.kind in ("partial", "nabla", "d") for side in line.statement.sides for token in side)
+    message = f"not judged: {trouble.message}" if about else trouble.message
+    finding = Finding(place, "claim", text, line.statement.label, "cannot tell" if about else ASIDE, message)
     return Link(finding, line.span)
 
 

@@ -86,6 +86,9 @@ def _name_sizes(found: Scope, names: dict[int, str], totals: dict[int, tuple[int
             found.fixed.add(name)
         else:
             found.sizes[name] = next(values) if len(names) < 7 else 2 + len(found.sizes) % 5
+    for label in found.labels_of_sizes - set(found.sizes):
+        if len(label) <= 2 and label.isalpha():
+            found.sizes[label] = next(values)
     for root, parts in totals.items():
         if root in names:
             members = [names.get(attempt.sizes.find(part), "") for part in parts]

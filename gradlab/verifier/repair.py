@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from time import monotonic
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -65,12 +65,12 @@ def find_repair(judge: Judge, left: Term, right: Term, seconds: float = SECONDS)
     """The smallest change found that makes left = right true, on the right side sooner than on the left; or None."""
     with precision(FIRST_BITS):
         sieve = _Sieve(judge, left, right)
-    deadline = monotonic() + seconds
+    deadline = process_time() + seconds
     tried: set[tuple[Term, Term]] = {(left, right)}
     for candidates in _rounds(judge, left, right):
         for changes, new_left, new_right in candidates:
             checkpoint()
-            if monotonic() > deadline:
+            if process_time() > deadline:
                 return None
             if new_left == new_right or (new_left, new_right) in tried:
                 continue

@@ -86,9 +86,20 @@ class Survey:
     bare: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
     letters: set[str] = field(default_factory=set)
+    uppers: set[str] = field(default_factory=set)
     first: int = 1
     base: int = 1
     copied: set[str] = field(default_factory=set)
+
+    @property
+    def default_time(self) -> Time | None:
+        """The time that a sequence has where it stands bare."""
+        letters = [letter for letter in ("t", *sorted(self.times)) if letter in self.times - {"T"}]
+        return Time.of(letters[0]) if letters else None
+
+    def is_layer(self, letter: str) -> bool:
+        """Whether a letter counts layers, so that it does as a superscript without brackets too."""
+        return "l" in self.times and (letter == "l" or (letter in self.ends and letter != "T"))
 
     def step_name(self, name: str) -> str:
         """The name that a loss has at a step, where the document has a total by the same letter."""
@@ -156,6 +167,7 @@ def survey(trees: list[list[Node]], strict: bool) -> Survey:
         return Survey(first=0)
     found = Survey(times={"T"}, first=1)
     facts = _Facts()
+    trees = [sides for sides in trees if not is_update(sides)]
     for sides in trees:
         facts.statement += 1
         for side in sides:
@@ -169,6 +181,30 @@ def survey(trees: list[list[Node]], strict: bool) -> Survey:
     return found
 
 
+def is_update(sides: list[Node]) -> bool:
+    """Whether a statement says how a weight is changed, such as w(k+1) = w(k) - μ ∂E/∂w: it is no equation of values."""
+    if len(sides) != 2 or not _base(sides[0]):
+        return False
+    names = [each.value[0] for each in walk(sides[1]) if each.kind == "name"]
+    moves = any(each.kind == "derivative" for each in walk(sides[1])) or "Delta" in names
+    above = [each for each in walk(sides[1]) if each.kind in ("sub", "add")]
+    return moves and bool(above) and _labelled(_leftmost(sides[1])) == _labelled(sides[0])
+
+
+def _labelled(node: Node) -> str:
+    """A name with its subscripts that are words, and no letters or numbers."""
+    words = [
+        flattened(tokens) for mark, tokens in _scripts(node) if mark == "_" and any(len(t.text) > 1 for t in tokens)
+    ]
+    return "_".join([_base(node), *words])
+
+
+def _leftmost(node: Node) -> Node:
+    while node.kind in ("sub", "add", "group"):
+        node = node.children[0]
+    return node
+
+
 class _Facts:
     """What scripts and sums say, before it is known what each letter is."""
 
@@ -178,6 +214,7 @@ class _Facts:
         self.single: defaultdict[str, set[str]] = defaultdict(set)
         self.by_statement: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
         self.paired: set[str] = set()
+        self.bracketed: set[str] = set()
         self.raised: set[str] = set()
         self.summed: list[tuple[str, tuple[Token, ...], tuple[Token, ...]]] = []
         self.plain: set[str] = set()
@@ -213,13 +250,21 @@ class _Facts:
                     self.item(item, base, "^" if mark == "^" else "_")
                 else:
                     letters = [token.text for token in item if token.kind == "name"]
-                    if len(item) == 3 and item[1].kind == "op" and letters[:1] == ["l"]:
+                    if len(item) == 3 and item[1].kind == "op" and letters[:1] in (["l"], ["L"]):
                         self.shifted["l"] += 1
-                        self.single["l"].add(base)
-                    elif [token.text for token in item] == ["l"]:
-                        self.single["l"].add(base)
+                        self.single[letters[0]].add(base)
+                    elif letters in (["l"], ["L"]) and len(item) == 1:
+                        self.single[letters[0]].add(base)
 
     def item(self, item: tuple[Token, ...], base: str, where: str) -> None:
+        opening = next((at for at, token in enumerate(item) if token.kind == "["), -1)
+        if opening >= 0 and item[-1].kind == "]" and where == "_":
+            inside = items(item[opening + 1 : -1])
+            letters = [part[0].text for part in inside if len(part) == 1 and part[0].text in _INDEX_LETTERS]
+            if inside and len(letters) == len(inside):
+                self.pair([*letters, *letters][:2] if len(letters) == 1 else letters[:2], base)
+                self.bracketed.update(letters)
+                return
         kept = [
             token
             for token in item
@@ -258,9 +303,11 @@ class _Facts:
         times = {letter for letter in self.shifted if letter in _TIME_LETTERS}
         if "t" in self.single:
             times.add("t")
-        times -= {letter for letter in times if letter in self.paired and letter not in ("t", "l")}
+        if self.shifted["L"]:
+            times.add("l")
+        times -= {letter for letter in times if letter in self.paired | self.bracketed and letter not in ("t", "l")}
         times -= {letter for letter in times & (_INDEX_LETTERS - {"l", "k"}) if letter in bound and "t" in times}
-        if "t" in times:
+        if "t" in times and not self.shifted["L"]:
             times.discard("l")
         elif "l" in self.raised and "l" not in self.paired and len(self.single["l"]) > 1:
             times.add("l")
@@ -282,6 +329,10 @@ class _Facts:
         shared = Counter(letter for (_, letter), bases in self.by_statement.items() if len(bases) > 1)
         found.indices = ({letter for letter in bound if letter in _INDEX_LETTERS | {"a", "b"}} | self.paired) - times
         found.indices |= {letter for letter in shared if letter in _INDEX_LETTERS and letter not in times}
+        found.uppers = {above[0].text for letter, _, above in self.summed if letter not in times and len(above) == 1
+                        and above[0].kind == "name"} - bound  # fmt: skip
+        found.indices |= self.bracketed
+        found.indices -= found.uppers
         found.times = times | {"T"}
         found.letters = self.plain
         if any(letter in times and below[1:2] and below[1].text == "0" for letter, below, _ in self.summed):
@@ -305,7 +356,8 @@ class _Facts:
         times = found.times - {"T"}
         for letter in ("L", "T", "N"):
             carried = set().union(*(self.single[time] for time in times)) if times else set()
-            if times and letter in self.single and self.single[letter] & carried:
+            is_layer = letter == "L" and "l" in times
+            if times and letter in self.single and (self.single[letter] & carried or is_layer):
                 found.ends.add(letter)
 
 

@@ -47,7 +47,7 @@ _UNICODE |= dict(zip("ΓΔΘΛΞΠΥΦΨΩ", [rf"\{n}" for n in "Gamma Delta The
                      strict=False))  # fmt: skip
 
 _SCAN = re.compile(
-    r"\\[A-Za-z]+\*?|\\.|&#(?P<code>\d+);|&(?P<entity>lt|gt|amp|equals);|(?:\d+(?:\.\d+)?|\.\d+)|[A-Za-z]+(?:\\_[A-Za-z]+)*\d*|:=|==|\.\.\."
+    r"\\[A-Za-z]+\*?|\\.|&#(?P<code>\d+);|&(?P<entity>lt|gt|amp|equals);|(?:\d+(?:\.\d+)?|\.\d+)|[A-Za-z]+(?:\\_[A-Za-z]+)*\d*|:=|==|<=|>=|\.\.\."
     r"|\|\||\S",
     re.DOTALL,
 )
@@ -57,7 +57,9 @@ _DROPPED = frozenset(
     "Large tiny normalsize footnotesize mathstrut strut displaylimits "
     "protect hfill centering hline allowbreak relax noindent bigskip medskip smallskip qedhere".split()
 )
-_SPACES = frozenset((r"\,", r"\;", r"\:", r"\!", r"\ ", "~", r"\>", r"\/", r"\-", r"\enspace", r"\thinspace", "\\\n"))
+_SPACES = frozenset(
+    (r"\space", r"\,", r"\;", r"\:", r"\!", r"\ ", "~", r"\>", r"\/", r"\-", r"\enspace", r"\thinspace", "\\\n")
+)
 _DROPPED_WITH_ARGUMENT = frozenset(
     "color hspace vspace phantom vphantom hphantom ref eqref cite index footnote intertext rule".split()
 )
@@ -83,7 +85,7 @@ _UPRIGHT = {"sigm": "sigmoid", "ReLU": "relu", "ReLu": "relu", "Softmax": "softm
             "tr": "trace", "ln": "log", "logistic": "sigmoid", "lse": "logsumexp", "LogSumExp": "logsumexp",
             "LSE": "logsumexp", "sgn": "sign", "Sigmoid": "sigmoid", "softMax": "softmax"}  # fmt: skip
 _COMMAND_FUNCTIONS = FUNCTIONS - {"sigma", "var", "KL", "cov", "rank", "mean", "sum"}
-_RELATIONS = {"=": "=", ":=": ":=", "==": "=", "<": "<", ">": ">"}
+_RELATIONS = {"=": "=", ":=": ":=", "==": "=", "<": "<", ">": ">", "<=": "<=", ">=": ">="}
 _RELATIONS |= {
     rf"\{command}": sign
     for sign, commands in {
@@ -360,7 +362,7 @@ class _Cleaner:
     def styled(self, tokens: list[Token], index: int, token: Token, name: str) -> int:
         inner, after = argument(tokens, index)
         begin, end = (inner[0].at, inner[-1].end) if inner else (token.end, token.end)
-        whole = Token("raw", "", token.at, max(token.end, end))
+        whole = Token("raw", "", token.at, max(token.end, tokens[after - 1].end))
         word = _BLANK.sub(" ", self.text[begin:end]).strip(" ,.:;~") if inner and begin >= token.end else ""
         word = word or " ".join(part.text for part in inner).strip(" ,.:;~")
         if not word:

@@ -133,7 +133,13 @@ class Attempt:
     failed: list[Equation] = field(default_factory=list)
     score: float = 0.0
     founded: float = 0.0
+    changes: int = 0
     cost: float = 0.0
+
+    @property
+    def rank(self) -> float:
+        """How well the definitions conform, less what had to be changed for it."""
+        return self.founded - 0.5 * self.changes
 
     def run(self, equations: Iterable[Equation]) -> Attempt:
         """Unify every equation that conforms, and note those that do not."""
@@ -430,9 +436,9 @@ def infer(scope: Scope, equations: list[Equation], declared: dict[str, str], lim
         _climb(equations, start, set(declared), limits, MOST_RUNS if start is starts[0] else FEWER_RUNS)
         for start in starts
     ]
-    found.sort(key=lambda attempt: -attempt.score)
+    found.sort(key=lambda attempt: (-attempt.rank, -attempt.score))
     vectors = [attempt for attempt in found if set(attempt.kinds.values()) - {"S"}]
-    if vectors and (len(vectors) == len(found) or found[0].score < vectors[0].score + 0.9):
+    if vectors and (len(vectors) == len(found) or found[0].founded < vectors[0].founded + 0.9):
         return vectors  # of numbers everything is true that is true of vectors, and more
     return found[:1]
 
@@ -461,7 +467,7 @@ def _climb(equations: list[Equation], best: Attempt, fixed: set[str], limits: Li
             if runs >= most:
                 break
             tried = Attempt({**best.kinds, **change}, best.layout).run(equations)
-            score = tried.score - 0.05 * sum(priors.get(name) != kind for name, kind in change.items())
+            score = tried.score - 0.2 * sum(_distance(priors.get(name, kind), kind) for name, kind in change.items())
             if tried.founded <= best.founded and (tried.founded < best.founded or founded & set(change)):
                 continue
             if score > best.score + 0.01 and (better is None or score > better[0]):
@@ -469,7 +475,13 @@ def _climb(equations: list[Equation], best: Attempt, fixed: set[str], limits: Li
         if better is None:
             break
         best = better[1]
+        best.changes = sum(_distance(priors.get(name, kind), kind) for name, kind in best.kinds.items())
     return best
+
+
+def _distance(prior: str, kind: str) -> int:
+    """How far a hypothesis is from how the symbol is written; that W is a number is the farthest."""
+    return 0 if prior == kind else 3 if (prior, kind) == ("M", "S") else 1
 
 
 def _names(equation: Equation) -> Iterator[str]:

@@ -397,4 +397,6 @@ def values_of(array: Any) -> Any:
 def _as_variables(array: Any, dims: tuple[int, ...]) -> Any:
     """Nodes of their own: a definition that only renames another symbol is a node too, and so is a constant."""
     flat = [x + 0 if type(x) is Variable else Variable(Ball(x)) for x in np.ravel(np.asarray(array, dtype=object))]
+    if len(flat) != int(np.prod(dims)):
+        raise Trouble("shape", f"a definition gives {len(flat)} entries where its symbol has {int(np.prod(dims))}")
     return np.array(flat, dtype=object).reshape(dims)
