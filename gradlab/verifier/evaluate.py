@@ -154,6 +154,8 @@ def _unary(term: Term, shape: Callable[[Term], Shape], program: Callable[[Term],
                 inner_program = program(inner)
                 return lambda values, clock: values.generic(function[1:], primed)(inner_program(values, clock))
             change = (DERIVATIVES if primed else FUNCTIONS)[function]
+            if function in PIECEWISE:
+                return _noted(term, change, program(inner))
         case Diagonal(inner):
             is_square = 1 not in shape(inner).dims
             change = lambda x: np.diag(np.diag(x) if is_square else np.ravel(x))  # noqa: E731
@@ -166,6 +168,18 @@ def _unary(term: Term, shape: Callable[[Term], Shape], program: Callable[[Term],
             raise TypeError(f"no program for a {type(term).__name__}")
     compute = program(inner)
     return lambda values, clock: change(compute(values, clock))
+
+
+def _noted(term: Term, change: Callable[[Any], Any], inner: Program) -> Program:
+    """A function of two pieces, which notes on which of them its arguments lie: a claim must have met both."""
+
+    def compute(values: Values, clock: Clock) -> Any:
+        found = inner(values, clock)
+        if (note := getattr(values, "note", None)) is not None:
+            note(term, found)
+        return change(found)
+
+    return compute
 
 
 def _binary(combine: Callable[[Any, Any], Any], left: Program, right: Program) -> Program:
@@ -457,6 +471,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "abs": np.abs,
     "step": _step,
 }
+
+PIECEWISE = ("relu", "abs", "step")
 
 # Written otherwise than a derivation would write them, so that σ' = σ ⊙ (1 - σ) is a claim and no identity.
 DERIVATIVES: dict[str, Callable[[Any], Any]] = {

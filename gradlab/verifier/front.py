@@ -48,7 +48,7 @@ def declared(document: Document) -> tuple[Scope, list[Problem]]:
     scope, problems = Scope(strict=False), list[Problem]()
     for key, node, trouble in _entries(document, problems):
         if key == "sizes":
-            scope.closed = scope.strict = True
+            scope.strict = True
         if key in _READERS:
             _READERS[key](scope, node, trouble)
     return scope, problems
@@ -143,6 +143,8 @@ def _read_symbols(scope: Scope, node: Any, complain: Callable[[str, Any], None])
         if not scope.strict:
             _assume(scope, key, value, complain)
             continue
+        match = _SHAPE.fullmatch(value.value.strip())
+        scope.assumed.append((key.value.strip(), (match[1], match[2]) if match else (), ""))
         try:
             spelling, when = _spelled(key)
             name, _ = canonical(spelling)

@@ -27,12 +27,15 @@ from gradlab.verifier.terms import (
     Arbitrary,
     Derivative,
     Entry,
+    IndexSum,
     Name,
     Negative,
     Number,
+    Product,
     Sum,
     Term,
     Time,
+    Transpose,
     letters,
     walk,
 )
@@ -114,7 +117,7 @@ class Book:
             for sign, side in zip(line.statement.signs, line.statement.sides[1:], strict=True):
                 if sign == "in":
                     self.chapter.scope.labels_of_sizes |= set(_dimensions(side) or ())
-            if any(node.kind == "derivative" and node.value for side in line.sides for node in walk_tree(side)):
+            if any(node.kind == "derivative" and node.value is True for side in line.sides for node in walk_tree(side)):
                 self.chapter.scope.conventions.add("partial")  # where ∂^+ is written, ∂ is total
         self._assume()
 
@@ -157,6 +160,8 @@ class Book:
             return
         if sign not in ("=", ":=", *LOOSELY):
             raise Trouble("aside", f"no equation: {said(sign)}")
+        if sign == "=" and self._is_distribution(link, resolver, left, right):
+            return
         if index == 0 and is_update(line.sides):
             raise Trouble("update", "an update of a weight, and no equation")
         link.loosely = sign if sign in LOOSELY else ""
@@ -164,6 +169,27 @@ class Book:
         if index == 0 and not link.loosely and self._defined(link, resolver, left, right, sign, len(line.sides)):
             return
         self._claim(link, resolver, left, right, line.flat[index : index + 2])
+
+    def _is_distribution(self, link: Link, resolver: Resolver, left: Node, right: Node) -> bool:
+        r"""\sum_k y_k = 1, or \mathbf{1}^T y = 1, of a given y: it says what y is."""
+        if right.kind != "number" or right.value != 1:
+            return False
+        term = resolver.term(left)
+        inner: Term | None = None
+        if isinstance(term, IndexSum) and isinstance(term.term, Entry) and term.term.indices == (Time.of(term.letter),):
+            inner = term.term.term
+        elif isinstance(term, Product) and isinstance(term.left, Transpose) and self._is_ones(resolver, term.left.term):
+            inner = term.right
+        elif isinstance(term, Product) and self._is_ones(resolver, term.right):
+            inner = term.left.term if isinstance(term.left, Transpose) else term.left
+        if not isinstance(inner, Name) or resolver.scope.symbols[inner.name].body is not None:
+            return False
+        resolver.scope.symbols[inner.name].values = resolver.scope.symbols[inner.name].values or "probabilities"
+        link.finding = replace(link.finding, kind="declaration", message="its entries add up to 1")
+        return True
+
+    def _is_ones(self, resolver: Resolver, term: Term) -> bool:
+        return isinstance(term, Name) and resolver.scope.symbols[term.name].values == "ones"
 
     def _declare(self, link: Link, resolver: Resolver, left: Node, tokens: tuple[Token, ...]) -> None:
         sizes = _dimensions(tokens)
@@ -245,13 +271,18 @@ class Book:
             return False
         if named.time == Time.of("T") and name not in scope.symbols and "l" in self.survey.times:
             return self._defined_at_last(link, resolver, named, right)
+        if named.time is not None and not named.time.letters and not named.indices:
+            return self._starts(link, resolver, named, right)
         if named.time is not None and (len(named.time.letters) != 1 or named.time.letters[0][1] != 1):
-            return False  # a value at one step, such as h_0 = 0
+            return False
         if name in self.survey.times or (name in self.survey.indices and not named.indices):
             raise Trouble("aside", "a letter is given a value")
         known = scope.symbols.get(name)
         if known is not None and known.kind == "function":
-            return False
+            if named.time is None:
+                return False
+            name = named.name = f"{name}(t)"  # g_t beside a function g(w)
+            known = scope.symbols.get(name)
         was_known = name in scope.symbols
         body = resolver.term(right)
         if isinstance(body, (Number, Negative)) and not any(isinstance(p, (Name, Derivative)) for p in walk(body)):
@@ -297,6 +328,26 @@ class Book:
         link.defines = name
         return True
 
+    def _starts(self, link: Link, resolver: Resolver, named: Named, right: Node) -> bool:
+        """h_0 = c: the value before the first step, where nothing else has given it."""
+        assert named.time is not None
+        step = named.time.constant
+        body = resolver.term(right)
+        term = resolver._named(named)
+        if (
+            not isinstance(term, Name)
+            or step >= resolver.scope.first
+            or step in resolver.scope.symbols[term.name].starts
+        ):
+            return False
+        if any(isinstance(part, Derivative) for part in walk(body)) or letters(body) - {"T"}:
+            return False
+        symbol = resolver.scope.symbols[term.name]
+        symbol.starts = {**symbol.starts, step: body}
+        link.finding = replace(link.finding, kind="definition")
+        link.defines = term.name
+        return True
+
     def _defined_at_last(self, link: Link, resolver: Resolver, named: Named, right: Node) -> bool:
         """z^L = W^L a^{L-1} + b^L, where no other layer is defined: it says how each layer is computed."""
         body = at_time(resolver.term(right), "T", Time.of("t"))
@@ -332,6 +383,7 @@ class Book:
     def _set(self, symbol: Symbol, body: Term, time: Time | None, indices: tuple[Time, ...] = ()) -> None:
         symbol.body, symbol.kind = body, "forward"
         symbol.timed = time is not None
+        symbol.shift = time.constant if time is not None else 0
         symbol.indices = tuple(index.letters[0][0] for index in indices)
 
     def _reads_itself(self, scope: Scope, own: Name, body: Term) -> bool:
@@ -475,6 +527,10 @@ def _complete(chapter: Chapter, survey: Survey) -> None:
                 symbol.is_scalar = True
                 scope.arbitrary.add(symbol.text)
     _mark_derived(scope)
+    for symbol in scope.symbols.values():
+        for part in walk(symbol.body) if symbol.body is not None and symbol.kind == "forward" else ():
+            if isinstance(part, Name) and part.time is not None and _looks_ahead(part.time) and symbol.shift <= 0:
+                scope.symbols[part.name].ahead = scope.symbols[part.name].kind in ("forward", "given")
     for term in (*sides, *(s.body for s in scope.symbols.values() if s.body is not None)):
         for part in walk(term):
             if isinstance(part, Name) and part.time is not None:
@@ -523,6 +579,10 @@ def _computes(symbol: Symbol) -> bool:
     return any(isinstance(part, Name) for part in walk(symbol.body))
 
 
+def _looks_ahead(time: Time) -> bool:
+    return time.constant > 0 and time.letters == (("t", 1),)
+
+
 def _looks_back(part: Name) -> bool:
     return part.time is not None and part.time.constant < 0
 
@@ -552,6 +612,9 @@ def _equations(chapter: Chapter) -> Iterator[Equation]:
         if symbol.indices:
             left = Entry(left, tuple(Time.of(letter) for letter in symbol.indices))
         yield Equation(left, symbol.body, 3.0, symbol.indices)
+        for step, start in symbol.starts.items():
+            if not isinstance(start, Number):
+                yield Equation(Name(name, Time(step)), start, 3.0)
     for link in chapter.links:
         if link.left is not None and link.right is not None:
             yield Equation(link.left, link.right, 1.0)

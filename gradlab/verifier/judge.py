@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from gradlab.arithmetic.ball import contains, finite, midpoints, overlaps, precision, radii, within
-from gradlab.verifier.evaluate import COMPARISONS, NoSuchStep, range_of
+from gradlab.verifier.evaluate import COMPARISONS, PIECEWISE, NoSuchStep, range_of
 from gradlab.verifier.shapes import Trouble
-from gradlab.verifier.terms import Number, Term, Time, letters
+from gradlab.verifier.terms import Apply, Name, Number, Term, Time, letters, walk
 from gradlab.verifier.world import POSITIVE, Balls, Programs
 
 POINTS = 2
@@ -31,6 +31,7 @@ MOST_BITS = 2048
 
 NARROW = 10.0**-DIGITS
 MOST_CLOCKS = 64
+MORE_POINTS = 40
 """Where a claim has several free letters, so many of their values are drawn."""
 
 Condition = tuple[Time, str, Time] | None
@@ -107,6 +108,8 @@ class Judge:
         if left == right:
             return Judgement("true", note="the two sides are the same formula")
         first = self._in_world(left, right, conditions, 0)
+        if first.word == "true" and (pieces := self._pieces(left, right)):
+            first = self._on_both_sides(left, right, conditions, pieces, first)
         if first.word != "true":
             return first
         for world in range(1, len(self.worlds)):
@@ -121,12 +124,44 @@ class Judge:
                 )
         return first
 
-    def _in_world(self, left: Term, right: Term, conditions: Conditions, world: int) -> Judgement:
+    def _pieces(self, *terms: Term) -> set[Term]:
+        """The functions of two pieces in terms, and in what their symbols stand for."""
+        found: set[Term] = set()
+        done: set[str] = set()
+        todo = list(terms)
+        while todo:
+            for part in walk(todo.pop()):
+                if isinstance(part, Apply) and part.function in PIECEWISE:
+                    found.add(part)
+                elif isinstance(part, Name) and part.name not in done:
+                    done.add(part.name)
+                    symbol = self.scope.symbols.get(part.name)
+                    todo += [symbol.body] if symbol is not None and symbol.body is not None else []
+        return found
+
+    def _on_both_sides(
+        self, left: Term, right: Term, conditions: Conditions, pieces: set[Term], first: Judgement
+    ) -> Judgement:
+        """The verdict at more points, until every function of two pieces has been met on both of them."""
+        sides = self.programs.sides
+        for point in range(self.points + 1, self.points + MORE_POINTS):
+            if all(len(sides.get(piece, ())) == 2 for piece in pieces) and point > self.points + 3:
+                return first
+            more = self._in_world(left, right, conditions, 0, (point,))
+            if more.word not in ("true", "structural zero", "tried nowhere"):
+                return more
+        unmet = next(piece for piece in pieces if len(sides.get(piece, ())) < 2)
+        assert isinstance(unmet, Apply)
+        return Judgement("cannot tell", note=f"one side of {unmet.function} was never met: nothing was tried there")
+
+    def _in_world(
+        self, left: Term, right: Term, conditions: Conditions, world: int, points: Iterable[int] = ()
+    ) -> Judgement:
         clocks = self.clocks((left, right), conditions, world)
         judged: dict[Key, str] = {}
         zeros: set[Key] = set()
         differ: tuple[Any, Any] | None = None
-        points = range(self.points) if world == 0 else (self.points,)
+        points = points or (range(self.points) if world == 0 else (self.points,))
         for clock in clocks:
             step = tuple(clock.items())
             for point in points:

@@ -14,7 +14,7 @@ from typing import Any
 from gradlab.verifier.parser import Node, parse, walk
 from gradlab.verifier.scope import Scope, Symbol
 from gradlab.verifier.shapes import Shape, Trouble, shape_of
-from gradlab.verifier.survey import LOSSES, Survey, base_of, flattened, is_index, items, tokens_of
+from gradlab.verifier.survey import LISTED, Survey, base_of, flattened, is_index, items, tokens_of
 from gradlab.verifier.terms import (
     Add,
     Apply,
@@ -580,6 +580,8 @@ class Resolver:
         symbol = self.scope.symbols.get(name)
         if time is None and (symbol.timed if symbol is not None else sequence):
             time = self.scope.default_time or self.survey.default_time
+        if symbol is not None and symbol.kind == "function" and named.time is not None:
+            name, symbol = f"{name}(t)", self.scope.symbols.get(f"{name}(t)")
         if symbol is None:
             symbol = Symbol(name, _plain(named.text), Shape(()), timed=time is not None)
             self.scope.symbols[name] = symbol
@@ -647,7 +649,7 @@ class Resolver:
             return None, self._after(self._applied(symbol, *terms), named, node)
         if named.primes or self._is_function(named, arguments):
             return None, self._after(self._generic(named, arguments, node), named, node)
-        if base_of(node).split("_")[0] in LOSSES or (symbol is not None and symbol.parameters) or len(arguments) > 1:
+        if base_of(node).split("_")[0] in LISTED or (symbol is not None and symbol.parameters) or len(arguments) > 1:
             return None, self._after(self._listed(named, arguments, node), named, node)
         return self._scripts(node.children[0]), self.term(arguments[0])
 
@@ -688,7 +690,7 @@ class Resolver:
                 return found
             return self._named(named)
         terms = tuple(self.term(argument) for argument in arguments)
-        if len(terms) == 1 and base_of(node).split("_")[0] in LOSSES:
+        if len(terms) == 1 and base_of(node).split("_")[0] in LISTED:
             return self._named(named)
         key = f"{named.name}(…)"
         self.scope.symbols.setdefault(key, Symbol(key, named.text, Shape(()), values="arbitrary"))
@@ -836,7 +838,7 @@ class Resolver:
 
     def _derivative(self, node: Node) -> Term:
         above, below = node.children
-        immediate = bool(node.value)
+        immediate, total = node.value is True, node.value == "total"
         by, indices = self._below(below)
         of = self.term(above)
         derived = next((part for part in walk_term(of) if self.is_derived(part)), None)
@@ -845,8 +847,8 @@ class Resolver:
         timed = any(isinstance(part, Name) and part.time is not None for part in walk_term(of))
         if immediate and not timed:
             raise Trouble("undefined", "an immediate derivative needs something at a time above ∂", of.at)
-        immediate = immediate or (self.scope.partial == "immediate" and timed)
-        found: Term = Derivative(of, by, immediate, at=node.at)
+        immediate = immediate or (self.scope.partial == "immediate" and timed and not total)
+        found: Term = Derivative(of, by, immediate, total, at=node.at)
         return Entry(found, indices, at=node.at) if indices else found
 
     def _below(self, node: Node) -> tuple[Name, tuple[Time, ...]]:

@@ -26,7 +26,8 @@ class Node:
 
     number(Fraction), name(text; style), ones, scripts(base; [(mark, tokens)], primes), call(f, *arguments),
     fn(*arguments; name, primes, power tokens), group(inner; bracket), list(*items; bracket), neg, add, sub, mul(sign),
-    div, pow(base, exponent), derivative(of, by; immediate), big(body; name, below, above),
+    div, pow(base, exponent), derivative(of, by; whether it is immediate, or "total" where it is written with d),
+    big(body; name, below, above),
     norm(inner; kind), sqrt, matrix(*rows; name), dots, text, set, at(inner; tokens).
     """
 
@@ -404,7 +405,7 @@ class _Parser:
             and below is not None
             and (_is_partial(over) or _is_partial(under) or _both_d(over, under))
         ):
-            return self.derivative(token, above, below, end)
+            return _totalled(self.derivative(token, above, below, end), over[0].kind != "partial")
         return Node("div", token.at, end, (self.sub(over, token.at), self.sub(under, token.at)), "frac")
 
     def derivative(self, token: Token, above: list[Token], below: list[Token], end: int) -> Node:
@@ -542,7 +543,7 @@ class _Parser:
                 self.take()
                 self.take()
                 by = self.factor()
-                return Node("derivative", token.at, by.end, (of, by), False)
+                return Node("derivative", token.at, by.end, (of, by), "total")
             self.index = at
         token = self.take()
         return Node("name", token.at, token.end, (), ("d", "w"))
@@ -585,6 +586,13 @@ def _differential(tokens: list[Token]) -> list[Token] | None:
         rest = first._replace(text=first.text[1:], at=first.at + 1, kind="name" if len(first.text) == 2 else "word")
         return [rest, *tokens[1:]]
     return None
+
+
+def _totalled(node: Node, total: bool) -> Node:
+    """A derivative that is written with d, which is total whatever ∂ means."""
+    if not total or node.kind != "derivative" or node.value:
+        return node
+    return Node(node.kind, node.at, node.end, node.children, "total")
 
 
 def _is_partial(tokens: list[Token]) -> bool:

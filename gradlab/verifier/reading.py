@@ -25,6 +25,7 @@ from gradlab.verifier.shapes import Shape, Trouble, same
 from gradlab.verifier.statements import LONGEST, Statement, statements
 from gradlab.verifier.survey import Survey, survey, words_of
 from gradlab.verifier.terms import Name, Term, Time
+from gradlab.verifier.tokens import Token
 from gradlab.verifier.world import Programs
 
 GOAL = Node("goal", 0, 0)
@@ -132,12 +133,16 @@ class _Reader:
         self.survey = Survey(first=0)
         self.book: Book | None = None
         self.reached: Place | None = None
+        self.declares_past = False
 
     def read(self) -> None:
-        if not self.scope.strict:
-            self.book = Book(self.scope, self.survey)
         spans = [(span, *self._statements(span)) for span in (*self._assumptions(), *self.document.spans)]
         lines = [line for _, found, _ in spans for line in found]
+        if self.scope.strict and self._leaves_open(lines):
+            self.declares_past = any(symbol.before for symbol in self.scope.symbols.values())
+            self.scope.strict, self.scope.symbols = False, {}
+        if not self.scope.strict:
+            self.book = Book(self.scope, self.survey)
         known = frozenset(name for name in (*self.scope.symbols, *self.scope.aliases) if "_" not in name)
         self.words = words_of((line.statement for line in lines), known, self.scope.strict)
         for line in lines:
@@ -145,6 +150,8 @@ class _Reader:
             self._parse(line)
         self.survey = survey([[*line.sides] for line in lines], self.scope.strict)
         if not self.scope.strict and any(_BEFORE_ZERO.search(span.text) for span in self.document.spans):
+            self.survey.first = 0
+        if self.declares_past:
             self.survey.first = 0
         if not self.scope.strict:
             self.scope.first, self.scope.base = self.survey.first, self.survey.base
@@ -162,6 +169,23 @@ class _Reader:
         if source is None:
             return []
         return [Span(source, text, [(0, offset + at)], offset + at) for text, at in self.scope.assumptions]
+
+    def _leaves_open(self, lines: list[Line]) -> bool:
+        """Whether a document that declares sizes leaves something else to be inferred: it writes times as scripts, or
+        defines by = what it has not declared."""
+        defined = set(self.scope.symbols) | set(self.scope.aliases)
+        for line in lines:
+            sides = line.statement.sides
+            for side in sides:
+                if any(_is_time_script(side, at) for at in range(len(side))):
+                    return True
+            first = sides[0]
+            is_bare = len(first) == 1 and first[0].kind in ("name", "word")
+            if first and line.statement.signs[:1] == (":=",):
+                defined.add(first[0].text)
+            elif is_bare and line.statement.signs[:1] == ("=",) and first[0].text not in defined:
+                return not line.span.directives
+        return False
 
     def _statements(self, span: Span) -> tuple[list[Line], Trouble | None]:
         self.limits.tick()
@@ -347,6 +371,17 @@ class _Reader:
             if not links:
                 links = [problem_link(Problem(directive.place, "syntax", "`expect` follows no equation"))]
         return links
+
+
+def _is_time_script(tokens: tuple[Token, ...], at: int) -> bool:
+    r"""Whether h_t, h_{t-1} or h^{(t)} stands there."""
+    if at == 0 or tokens[at - 1].kind == "big" or at + 1 >= len(tokens):
+        return False
+    opening = {"_": ("{",), "^": ("{", "(", "<(")}.get(tokens[at].kind)
+    if opening is None or (tokens[at].kind == "^" and tokens[at + 1].kind != "{"):
+        return False
+    rest = [token.text for token in tokens[at + 1 : at + 6] if token.kind not in opening]
+    return rest[:1] == ["t"]
 
 
 def _may_relate(text: str) -> bool:

@@ -41,7 +41,9 @@ def immediate(term: Term, states: bool = False) -> Term:
     """A term in which every ∂ is immediate that can be; states: that of a state by what has no time only."""
     if isinstance(term, Derivative):
         timed = any(isinstance(part, Name) and part.time is not None for part in walk(term.of))
-        wanted = timed and not (states and (term.by.time is not None or not isinstance(term.of, Name)))
+        wanted = (
+            timed and not term.said and not (states and (term.by.time is not None or not isinstance(term.of, Name)))
+        )
         return replace(term, immediate=term.immediate or wanted)
     return rebuilt(term, lambda part: immediate(part, states))
 

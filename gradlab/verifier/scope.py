@@ -27,7 +27,9 @@ class Symbol:
     at which it is declared. `body` is its definition's right-hand side, None for what is given or not yet defined.
     `space`: the names of its two sizes, where it is declared with such; () for a number. `indices`: the letters of a
     definition by entries, whose body is one entry. `values`: what a given symbol takes: "" (any), "one-hot",
-    "probabilities", "positive", "identity" or "ones". `parameters`: those of a function of several arguments.
+    "probabilities", "positive", "identity" or "ones". `parameters`: those of a function of several arguments. `starts`:
+    its values at single steps, where the document gives them; `ahead`: whether its values behind the last step are
+    given; `shift`: how much later than the steps its definition holds.
     """
 
     name: str
@@ -43,6 +45,9 @@ class Symbol:
     indices: tuple[str, ...] = ()
     values: str = ""
     parameters: tuple[Name, ...] = ()
+    starts: dict[int, Term] = field(default_factory=dict)
+    ahead: bool = False
+    shift: int = 0
     is_scalar: bool = False
     declared: bool = False
 
@@ -75,7 +80,6 @@ class Scope:
     assumed: list[tuple[str, tuple[str, ...] | None, str]] = field(default_factory=list)
     assumptions: list[tuple[str, int]] = field(default_factory=list)
     strict: bool = True
-    closed: bool = False
     indices: set[str] = field(default_factory=set)
     arbitrary: set[str] = field(default_factory=set)
     labels_of_sizes: set[str] = field(default_factory=set)

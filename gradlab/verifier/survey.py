@@ -18,7 +18,9 @@ from gradlab.verifier.tokens import FUNCTIONS, Token
 
 _TIME_LETTERS = frozenset("t k s l n i j m".split()) | {"tau"}
 _INDEX_LETTERS = frozenset("i j k l m n c d p q r".split())
-LOSSES = frozenset("L l E J ell C xi loss Loss Q R S F".split())
+LOSSES = frozenset("L l E J ell C xi loss Loss F".split())
+LISTED = frozenset("L l E J ell xi loss Loss".split())
+"""Names of losses; and of those that are written with their arguments listed, as in L(y, ŷ)."""
 _BRACKETS = {"(": ")", "[": "]", "<(": ")>", r"\{": r"\}"}
 
 
@@ -182,7 +184,7 @@ def survey(trees: list[list[Node]], strict: bool) -> Survey:
 
 
 def is_update(sides: list[Node]) -> bool:
-    """Whether a statement says how a weight is changed, such as w(k+1) = w(k) - μ ∂E/∂w: it is no equation of values."""
+    """Whether a statement says how a weight is changed, such as w(k+1) = w(k) - μ ∂E/∂w: that is no equation."""
     if len(sides) != 2 or not _base(sides[0]):
         return False
     names = [each.value[0] for each in walk(sides[1]) if each.kind == "name"]
@@ -354,7 +356,7 @@ class _Facts:
             if letter in found.times and above and above[0].kind == "name" and above[0].text not in found.times:
                 found.ends.add(above[0].text)
         times = found.times - {"T"}
-        for letter in ("L", "T", "N"):
+        for letter in ("L", "T", "N", "S", "K", "M"):
             carried = set().union(*(self.single[time] for time in times)) if times else set()
             is_layer = letter == "L" and "l" in times
             if times and letter in self.single and (self.single[letter] & carried or is_layer):

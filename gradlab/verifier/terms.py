@@ -177,11 +177,12 @@ class Sum(Term):
 
 @dataclass(frozen=True)
 class Derivative(Term):
-    """∂of/∂by: total, or, with immediate, the states of earlier steps held constant."""
+    """∂of/∂by: total, or, with immediate, the states of earlier steps held constant. said: it is written as total."""
 
     of: Term
     by: Name
     immediate: bool = False
+    said: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ _STYLES |= dict.fromkeys("mathrm text textrm textit textbf textnormal mathit mat
                          "hbox mathbb mathds textsf texttt".split(), "w")  # fmt: skip
 _PROSE = frozenset("text textrm textit textbf textnormal mbox hbox textsf texttt".split())
 _ACCENTS = frozenset(
-    "hat tilde bar vec dot ddot check widehat widetilde overline overrightarrow mathring breve".split()
+    "hat tilde bar vec dot ddot check widehat widetilde overline overrightarrow overleftarrow mathring breve".split()
 )
 FUNCTIONS = frozenset(
     "sigma tanh exp log ln sin cos tan sinh cosh sqrt "
@@ -296,7 +296,9 @@ class _Cleaner:
         if name in ("begin", "end"):
             return self.environment(tokens, index, token, name)
         if name in _ACCENTS:
-            short = {"widehat": "hat", "widetilde": "tilde", "overrightarrow": "vec"}.get(name, name)
+            short = {"widehat": "hat", "widetilde": "tilde", "overrightarrow": "vec", "overleftarrow": "back"}.get(
+                name, name
+            )
             self.add("accent", short, token)
             return self.grouped(tokens, index, token, style)
         if name in _STYLES:

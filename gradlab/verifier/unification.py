@@ -515,7 +515,7 @@ def _prior(scope: Scope, equations: list[Equation], name: str, orientation: str)
     if indices:
         return "M" if indices > 1 else orientation if orientation != "S" else "C"
     base = name.split("_")[0].split("^")[0].split("(")[0]
-    is_loss = base in LOSSES and (base.isupper() or (is_differentiated and base in ("l", "ell", "loss")))
+    is_loss = base in LOSSES and (is_differentiated or base in ("L", "E", "J"))
     if base in _SCALARS or is_loss:
         return "S"
     if len(base) == 1 and base.isupper():

@@ -45,6 +45,7 @@ class Programs:
         self.below = weights | {by.name for by in below}
         self.copied = {by.name for by in below if by.time is not None and not scope.symbols[by.name].timed}
         self._found: dict[Term, Program] = {}
+        self.sides: dict[Term, set[bool]] = {}
 
     def __call__(self, term: Term) -> Program:
         found = self._found.get(term)
@@ -55,6 +56,13 @@ class Programs:
     def tick(self) -> None:
         """Raise OutOfTime if the limits are used up."""
         self.limits.tick()
+
+    def note(self, term: Term, argument: Any) -> None:
+        """Keep on which sides of 0 the arguments of a piecewise function lay."""
+        sides = self.sides.setdefault(term, set())
+        if len(sides) < 2:
+            entries = np.ravel(np.asarray(argument, dtype=object))
+            sides.update(bool((x.value if type(x) is Variable else x) > 0) for x in entries)
 
     def relevant(self, term: Term, clock: Clock) -> tuple[tuple[str, int], ...]:
         """What of the clock a term's value depends on: its own letters, and the step if it uses a copied weight."""
@@ -116,6 +124,10 @@ class World:
         symbol = self.scope.symbols[name]
         if self.past is not None and (symbol.kind == "given" if time is None else time < self.start):
             return variables(values_of(self.past.node(name, time)))
+        if time is not None and time in symbol.starts:
+            return _as_variables(self.programs(symbol.starts[time])(self, self.scope.clock(None)), symbol.shape.dims)
+        if symbol.ahead and time is not None and time >= self.scope.range().stop:
+            return variables(random_balls(self.point, key, symbol.shape.dims, symbol.values))
         if symbol.values in ("identity", "ones"):
             made = (
                 np.eye(symbol.shape.dims[0], dtype=int)
@@ -123,14 +135,20 @@ class World:
                 else np.ones(symbol.shape.dims, int)
             )
             return variables(balls(made))
-        if symbol.kind == "given" or (time is not None and time in symbol.before):
-            if time is not None and time not in symbol.before:
+        is_before = time is not None and time in symbol.before and not time >= self.scope.first + symbol.shift
+        if (
+            symbol.kind == "given"
+            or is_before
+            or (time is not None and time < self.scope.first + symbol.shift and symbol.shift > 0)
+        ):
+            if time is not None and time not in symbol.before and symbol.shift <= 0:
                 if time not in self.scope.range():
                     raise NoSuchStep
                 if not symbol.at_steps:
                     raise Trouble("undefined", f"{symbol.text} is declared before step 0 only and never defined")
             return variables(random_balls(self.point, key, symbol.shape.dims, symbol.values))
-        if symbol.timed and time not in self.scope.range():
+        low, high = self.scope.first + symbol.shift, self.scope.range().stop + symbol.shift
+        if symbol.timed and time is not None and not min(low, self.scope.first) <= time < high:
             raise NoSuchStep
         if key in self._underway:
             raise Trouble("undefined", f"{symbol.text} is defined by itself at the same step")
@@ -155,6 +173,9 @@ class World:
             found = program(self, {**clock, **dict(zip(symbol.indices, at, strict=True))})
             entries.append(np.asarray(found, dtype=object).reshape(-1)[0])
         return _as_variables(np.array(entries, dtype=object), dims)
+
+    def note(self, term: Term, argument: Any) -> None:
+        self.programs.note(term, argument)
 
     def generic(self, name: str, primed: bool) -> Any:
         return smooth(self.point, name, primed)
@@ -229,6 +250,9 @@ class Balls:
     def tick(self) -> None:
         self.programs.tick()
 
+    def note(self, term: Term, argument: Any) -> None:
+        self.programs.note(term, argument)
+
     def generic(self, name: str, primed: bool) -> Any:
         return smooth(self.point, name, primed)
 
@@ -274,7 +298,8 @@ class Balls:
         step = None if term.by.time is None else term.by.time.at(clock)
         shape = shape_of(term, self.scope)
         below = self.scope.symbols[term.by.name].shape.dims
-        if step is not None and step >= self.scope.range().stop:
+        symbol = self.scope.symbols[term.by.name]
+        if step is not None and step >= self.scope.range().stop + symbol.shift and not symbol.ahead:
             return np.full(shape.dims, Ball(0))
         world = self._world(self._start(term, step, clock))
         if step is None or self.scope.symbols[term.by.name].timed:
