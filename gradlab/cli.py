@@ -171,6 +171,8 @@ def verify(
     strict: Annotated[
         bool, typer.Option("--strict", help="Let nothing be set aside: expect, unchecked, goals.")
     ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what was inferred, as front matter.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Judge one file again whenever it changes.")] = False,
     json: JsonOption = None,
 ) -> int:
     """Judge every equation of a derivation."""
@@ -178,14 +180,31 @@ def verify(
 
     with held():
         from gradlab.verifier import verify_paths
+    if watch:
+        return _watch(paths, hint, reveal, explain)
 
     if json is not None:
         check_writable(json)
     found = verify_paths(paths, repairs=True if hint or reveal else None, strict=strict)
-    print(found.text(hint=hint, reveal=reveal))
+    print(found.text(hint=hint, reveal=reveal, explain=explain))
     if json is not None:
         write_json(json, found.to_json())
     return found.exit_status
+
+
+def _watch(paths: list[Path], hint: bool, reveal: bool, explain: bool) -> int:
+    """Show the report on a file whenever it changes, until Ctrl-C."""
+    from gradlab.verifier.session import watch as run
+
+    if len(paths) != 1 or not paths[0].is_file():
+        raise BadInput("--watch: name one file")
+
+    def show(report: Any) -> bool:
+        print(report.text(hint=hint, reveal=reveal, explain=explain), flush=True)
+        return True
+
+    run(paths[0], show, repairs=True if hint or reveal else None)
+    return 0
 
 
 @app.command()

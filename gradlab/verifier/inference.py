@@ -300,7 +300,7 @@ class Book:
             # The loss of one sample, written without its letter, has the letter all the same.
             if len(free) > 1 or not free <= self.survey.times or named.time is not None or named.indices:
                 return False
-            named.time = Time.of(*free)
+            named.time = Time.of(free.pop())
         body = self._at_t(body, named.time)
         term = resolver._named(named)
         if not isinstance(term, Name):

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from itertools import product
 from random import Random
 from typing import Any
@@ -63,6 +65,7 @@ class Judge:
     """Judges the claims of one document, always at the same random points of the same worlds."""
 
     def __init__(self, *worlds: Programs, points: int = POINTS) -> None:
+        self.memory: Any = None
         self.worlds, self.programs, self.scope, self.points = worlds, worlds[0], worlds[0].scope, points
         self._balls: dict[tuple[int, int, int], Balls] = {}
 
@@ -98,6 +101,13 @@ class Judge:
         kept = [clock for clock in clocks if all(_holds(condition, clock) for condition in conditions)]
         return kept if len(kept) <= MOST_CLOCKS else sorted(Random(0).sample(kept, MOST_CLOCKS), key=str)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """What a judgement depends on beside the claim: every symbol, size and convention of its worlds."""
+        text = repr([(p.scope.symbols, p.scope.sizes, p.scope.steps, p.scope.first, p.scope.base, p.scope.layout,
+                      sorted(p.copied)) for p in self.worlds])  # fmt: skip
+        return sha256(text.encode()).hexdigest()
+
     def claim(self, left: Term, right: Term, conditions: Conditions = ()) -> Judgement:
         """The verdict on left = right, where conditions (a time or an index, a sign, another) restrict it.
 
@@ -107,6 +117,13 @@ class Judge:
         """
         if left == right:
             return Judgement("true", note="the two sides are the same formula")
+        if self.memory is None:
+            return self._claim(left, right, conditions)
+        key = self.fingerprint, left, right, conditions
+        found: Judgement = self.memory.found(key, lambda: self._claim(left, right, conditions))
+        return found
+
+    def _claim(self, left: Term, right: Term, conditions: Conditions) -> Judgement:
         first = self._in_world(left, right, conditions, 0)
         if first.word == "true" and (pieces := self._pieces(left, right)):
             first = self._on_both_sides(left, right, conditions, pieces, first)

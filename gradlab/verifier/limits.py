@@ -30,11 +30,18 @@ class Limits:
         self.deadline = process_time() + seconds
         self.memory = _resident() + memory
         self._ticks = 0
+        self.overtaken = False
+
+    def restart(self, seconds: float) -> None:
+        """Count the time from now on."""
+        self.deadline = process_time() + seconds
 
     def tick(self) -> None:
         """Raise OutOfTime if nothing is left, and KeyboardInterrupt if an interrupt waits."""
         self._ticks += 1
         checkpoint()
+        if self.overtaken:
+            raise OutOfTime("a newer version has overtaken it")
         if process_time() > self.deadline:
             raise OutOfTime("the time was used up")
         if self._ticks % 256 == 0 and _resident() > self.memory:

@@ -77,6 +77,11 @@ class Derivation:
     def judge(self) -> Judge:
         return self.judges[0]
 
+    def all_judges(self) -> list[Judge]:
+        """The judges of every reading of every scope."""
+        chapters = self.book.chapters if self.book is not None else []
+        return [*self.judges, *(reading.judge for chapter in chapters for reading in chapter.readings)]
+
 
 @dataclass(eq=False)
 class Line:

@@ -34,7 +34,9 @@ class Reading:
         ]
         for programs, old in zip(worlds, self.judge.worlds, strict=True):
             programs.below, programs.copied = old.below, old.copied
-        return Reading(self.orientation, worlds[0].scope, Judge(*worlds), layout)
+        judge = Judge(*worlds)
+        judge.memory = self.judge.memory
+        return Reading(self.orientation, worlds[0].scope, judge, layout)
 
 
 def immediate(term: Term, states: bool = False) -> Term:

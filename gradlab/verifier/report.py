@@ -117,6 +117,7 @@ class DocumentReport:
     findings: list[Finding] = field(default_factory=list)
     mentions: int = 0
     strict: bool = False
+    inferred: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -190,11 +191,15 @@ class DocumentReport:
         parts += [self.why_unproven] if self.why_unproven and self.verdict == "cannot tell" else []
         return printable(f"{self.name}: {', '.join(parts)}")
 
-    def text(self, hint: bool = False, reveal: bool = False, every: bool = False) -> str:
-        """The findings that are not as they should be (or every one), one line each or more, then the summary."""
+    def text(self, hint: bool = False, reveal: bool = False, every: bool = False, explain: bool = False) -> str:
+        """The findings that are not as they should be (or every one), one line each or more, then the summary.
+
+        explain: also what was inferred of a document that does not declare everything, as front matter to paste.
+        """
         shown = [finding for finding in self.findings if every or not finding.ok]
         lines = [line for finding in shown for line in finding.lines(reveal, hint)]
-        return "\n".join([*lines, self.summary()])
+        inferred = [printable(line) for line in self.inferred.splitlines()] if explain else []
+        return "\n".join([*lines, *inferred, self.summary()])
 
     def __str__(self) -> str:
         return self.text(reveal=True)
@@ -204,7 +209,8 @@ class DocumentReport:
     def to_json(self) -> dict[str, Any]:
         """The report as plain data, ready for json.dumps."""
         findings = [finding.to_json() for finding in self.findings]
-        return {"name": self.name, "verdict": self.verdict, "ok": self.ok, "counts": self.counts, "findings": findings}
+        return {"name": self.name, "verdict": self.verdict, "ok": self.ok, "counts": self.counts,
+                "inferred": self.inferred, "findings": findings}  # fmt: skip
 
     def _repr_markdown_(self) -> str:
         """A table of the equations, rendered, each with its mark: what a notebook shows."""
@@ -234,9 +240,9 @@ class Verification:
     def exit_status(self) -> int:
         return EXIT_STATUS[self.verdict]
 
-    def text(self, hint: bool = False, reveal: bool = False, every: bool = False) -> str:
+    def text(self, hint: bool = False, reveal: bool = False, every: bool = False, explain: bool = False) -> str:
         """The text of each report, and the verdict on all."""
-        parts = [report.text(hint, reveal, every) for report in self.reports]
+        parts = [report.text(hint, reveal, every, explain) for report in self.reports]
         count = f"{len(self.reports)} document{'s' * (len(self.reports) != 1)}"
         said = [count + ": " + self.verdict] + ["no equation was found"] * (not self._equations)
         return "\n".join([*parts, ", ".join([*said, *["interrupted"] * self.interrupted])])

@@ -196,7 +196,9 @@ def is_update(sides: list[Node]) -> bool:
 def _labelled(node: Node) -> str:
     """A name with its subscripts that are words, and no letters or numbers."""
     words = [
-        flattened(tokens) for mark, tokens in _scripts(node) if mark == "_" and any(len(t.text) > 1 for t in tokens)
+        flattened(tokens)
+        for mark, tokens in _scripts(node)
+        if mark == "_" and len(flattened(tokens)) > 1 and not any(token.kind == "op" for token in tokens)
     ]
     return "_".join([_base(node), *words])
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gradlab.interrupts import checkpoint, held
 from gradlab.verifier.bound import Bound, bound_to
 from gradlab.verifier.document import SUFFIXES, Document, read, read_text
+from gradlab.verifier.explain import explained
 from gradlab.verifier.inference import said
 from gradlab.verifier.judge import ZERO_NOTE
 from gradlab.verifier.judging import claimed, judged_openly, mixed_products
@@ -83,9 +85,13 @@ def files(path: str | Path) -> list[Path]:
     return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
 
 
-def report(document: Document, repairs: bool | None, limits: Limits, strict: bool = False) -> DocumentReport:
-    """The report on a document that was read."""
+def report(
+    document: Document, repairs: bool | None, limits: Limits, strict: bool = False, memory: Any = None
+) -> DocumentReport:
+    """The report on a document that was read. memory: judgements of earlier versions, kept by what they depend on."""
     derivation = resolve(document, limits)
+    for judge in derivation.all_judges():
+        judge.memory = memory
     bound = Bound(derivation.scope.steps)
     try:
         bound = bound_to(derivation.scope, derivation.judge)
@@ -99,7 +105,8 @@ def report(document: Document, repairs: bool | None, limits: Limits, strict: boo
     findings.sort(
         key=lambda finding: finding.place[1:] if not finding.place.cell else finding.place[3:] + finding.place[1:3]
     )
-    return DocumentReport(document.name, findings, derivation.mentions, strict)
+    inferred = explained(derivation.book) if derivation.book is not None else ""
+    return DocumentReport(document.name, findings, derivation.mentions, strict, inferred)
 
 
 # From a link to its finding.
