@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import partialmethod
+from itertools import product
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from gradlab.verifier.evaluate import Clock, compiled
+from gradlab.verifier.evaluate import Clock, NoSuchStep, compiled, range_of
 from gradlab.verifier.scope import Scope
 from gradlab.verifier.shapes import shape_of
-from gradlab.verifier.terms import Arbitrary, Derivative, Name, Term
+from gradlab.verifier.terms import Arbitrary, Derivative, Name, Term, letters
 
 PRIME = 2**61 - 1
 
@@ -101,12 +102,19 @@ def same_formula(one: Term, other: Term, scope: Scope) -> bool:
     """Whether two terms of one shape are the same formula, whatever their symbols stand for."""
     programs = compiled(one, scope), compiled(other, scope)
     field = Field(scope)
-    for step in range(scope.steps):
-        clock = {"T": scope.steps, "t": step}
-        left, right = (program(field, clock) for program in programs)
+    compared = False
+    free = sorted((letters(one) | letters(other) | {"t"}) - {"T"})
+    ranges = [range_of(letter, (one, other), scope) or scope.range() for letter in free]
+    for at in product(*ranges):
+        clock = scope.clock(None) | dict(zip(free, at, strict=True))
+        try:
+            left, right = (program(field, clock) for program in programs)
+        except (NoSuchStep, ZeroDivisionError, ValueError):
+            continue
         if residues(np.broadcast_arrays(left, right)[0]) != residues(np.broadcast_arrays(left, right)[1]):
             return False
-    return True
+        compared = True
+    return compared
 
 
 def random_residue(key: Any) -> Residue:

@@ -7,6 +7,7 @@ nowhere defined is an arbitrary smooth one. Shapes follow by unification.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -47,6 +48,11 @@ if TYPE_CHECKING:
     from gradlab.verifier.reading import Line, Link
 
 MOST_SCOPES = 12
+_ONE_HOT = re.compile(
+    r"\$(?P<before>[^$\n=]{1,30})\$[^$.\n]{0,30}\bone[- ]hot\b"
+    r"|\bone[- ]hot\b(?:[ -](?:vectors?|targets?|labels?|encoded|encoding|of|the|is|are|given|by)\b)*"
+    r" ?\$(?P<behind>[^$\n=]{1,30})\$"
+)
 READINGS = 2
 
 
@@ -120,6 +126,25 @@ class Book:
             if any(node.kind == "derivative" and node.value is True for side in line.sides for node in walk_tree(side)):
                 self.chapter.scope.conventions.add("partial")  # where ∂^+ is written, ∂ is total
         self._assume()
+        self._believe(lines)
+
+    def _believe(self, lines: list[Line]) -> None:
+        """What the prose says right beside a symbol: that it is one-hot."""
+        scope = self.chapter.scope
+        for span in {id(line.span): line.span for line in lines}.values():
+            for match in _ONE_HOT.finditer(span.source.text):
+                text = match["before"] or match["behind"]
+                try:
+                    named = Resolver(scope, self.survey, self.words, text).named(
+                        parse(list(read(text, {}).tokens), self.words)
+                    )
+                except Trouble:
+                    continue
+                name = named.name
+                timed = named.time is not None or (name in self.survey.sequences and name not in self.survey.bare)
+                symbol = scope.symbols.setdefault(name, Symbol(name, text, Shape(()), timed=timed))
+                symbol.values = symbol.values or "one-hot"
+            break
 
     def _assume(self) -> None:
         """What the front matter says of symbols."""
@@ -275,7 +300,8 @@ class Book:
             return self._starts(link, resolver, named, right)
         if named.time is not None and (len(named.time.letters) != 1 or named.time.letters[0][1] != 1):
             return False
-        if name in self.survey.times or (name in self.survey.indices and not named.indices):
+        is_letter = name in self.survey.times | self.survey.indices
+        if is_letter and not named.indices and named.time is None:
             raise Trouble("aside", "a letter is given a value")
         known = scope.symbols.get(name)
         if known is not None and known.kind == "function":

@@ -69,6 +69,18 @@ class Named:
     indices: tuple[Time, ...] = ()
     after: list[tuple[str, tuple[Token, ...]]] = field(default_factory=list)
     primes: int = 0
+    base: str = ""
+    stem: str = ""
+
+    @property
+    def plain(self) -> str:
+        """How the name is spelled without its time, its indices and its powers."""
+        label = self.name.removeprefix(self.stem) if self.stem and self.name.startswith(self.stem) else ""
+        if not self.base or (self.time is None and not self.indices):
+            return self.text
+        label = label.removesuffix("(t)")
+        mark, rest = label[:1], label[1:]
+        return self.base + (f"{mark}{{{rest}}}" if rest else "")
 
 
 class Resolver:
@@ -307,6 +319,7 @@ class Resolver:
         if style == "c" and text not in ("L", "l", "E", "J", "C"):
             text = f"{text}_cal" if text in self.survey.letters and not self.strict else text
         found = Named(text, self.spelled(node), node.at)
+        found.base, found.stem = self.spelled(base), text
         marks, found.primes = node.value if node.kind == "scripts" else ((), 0)
         for mark, tokens in marks:
             if mark == "_":
@@ -583,14 +596,14 @@ class Resolver:
         if symbol is not None and symbol.kind == "function" and named.time is not None:
             name, symbol = f"{name}(t)", self.scope.symbols.get(f"{name}(t)")
         if symbol is None:
-            symbol = Symbol(name, _plain(named.text), Shape(()), timed=time is not None)
+            symbol = Symbol(name, named.plain, Shape(()), timed=time is not None)
             self.scope.symbols[name] = symbol
         if time is not None and not symbol.timed:
             if symbol.body is None:
                 symbol.timed = True
             else:  # x is one thing and x_t another
                 name = f"{name}(t)"
-                symbol = self.scope.symbols.setdefault(name, Symbol(name, _plain(named.text), Shape(()), timed=True))
+                symbol = self.scope.symbols.setdefault(name, Symbol(name, named.plain, Shape(()), timed=True))
         if time is None and symbol.timed:
             raise Trouble("undefined", f"{named.text} stands without its time", named.at)
         if symbol.kind == "function":
@@ -902,11 +915,6 @@ class Resolver:
             symbol: Any = self.scope.symbols.get(part.name)
             return symbol is not None and symbol.kind == "derivative"
         return isinstance(part, Derivative)
-
-
-def _plain(text: str) -> str:
-    """How a name is spelled, without a time that is put behind it."""
-    return text
 
 
 def _is_past(time: Time) -> bool:

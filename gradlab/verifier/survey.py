@@ -178,6 +178,13 @@ def survey(trees: list[list[Node]], strict: bool) -> Survey:
     for sides in trees:
         for side in sides:
             _note_names(side, found)
+    gates = found.indices & found.sequences - {letter for letter, _, _ in facts.summed}
+    if gates:  # r in W_r, beside a sequence r_t, is the name of a gate
+        found.indices -= gates
+        found.bare, found.sequences, found.copied = set(), set(), set()
+        for sides in trees:
+            for side in sides:
+                _note_names(side, found)
     found.sequences |= found.copied - found.bare
     facts.ends(found)
     return found
