@@ -60,7 +60,8 @@ class Scope:
     means, "total" or "immediate". In a strict scope what is not declared is undefined, and `=` always claims.
     conventions: what of this the document says; assumed, assumptions: what its front matter says of symbols, and the
     mathematics in it. arbitrary: functions and losses of which nothing is known but that they are smooth;
-    labels_of_sizes: letters that name a size; totals: sizes that are sums of others.
+    labels_of_sizes: letters that name a size; totals: sizes that are sums of others; spans: those of what is indexed
+    by i + k, which are sums and a constant.
     """
 
     sizes: dict[str, int] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class Scope:
     arbitrary: set[str] = field(default_factory=set)
     labels_of_sizes: set[str] = field(default_factory=set)
     totals: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    spans: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
 
     def range(self) -> range:
         """The steps that there are."""
@@ -100,7 +102,7 @@ class Scope:
 
     def elsewhere(self) -> Scope:
         """The same symbols at more steps and at other sizes, but for those that are fixed."""
-        free = [name for name in self.sizes if name not in self.fixed and name not in self.totals]
+        free = [name for name in self.sizes if name not in self.fixed | set(self.totals) | set(self.spans)]
         values = [self.sizes[name] for name in free]
         moved = (
             values[1:] + values[:1] if len(set(values)) > 1 else [size - 1 if size > 2 else size + 1 for size in values]
@@ -108,6 +110,8 @@ class Scope:
         sizes = self.sizes | dict(zip(free, moved, strict=True))
         for name, members in self.totals.items():
             sizes[name] = sum(sizes.get(member, 1) for member in members)
+        for name, (parts, constant) in self.spans.items():
+            sizes[name] = sum(sizes[part] for part in parts) + constant
         steps = self.steps if "T" in self.fixed else self.steps + MORE_STEPS
         other = replace(self, sizes=sizes, steps=steps, symbols={})
         for name, symbol in self.symbols.items():

@@ -226,6 +226,7 @@ class _Facts:
         self.by_statement: defaultdict[tuple[int, str], set[str]] = defaultdict(set)
         self.paired: set[str] = set()
         self.bracketed: set[str] = set()
+        self.candidates: list[tuple[str, str, str]] = []
         self.raised: set[str] = set()
         self.summed: list[tuple[str, tuple[Token, ...], tuple[Token, ...]]] = []
         self.plain: set[str] = set()
@@ -299,6 +300,8 @@ class _Facts:
             letters = [letter for name in names for letter in (name if len(name) <= 2 and name.isalpha() else [name])]
             if len(letters) == 2 and all(letter in _INDEX_LETTERS for letter in letters):
                 self.pair(letters, base)
+            elif len(letters) == 2:
+                self.candidates.append((letters[0], letters[1], base))
         elif len(kept) == 1 and where == "_" and len(texts[0]) == 2 and set(texts[0]) <= _INDEX_LETTERS:
             self.pair(list(texts[0]), base)
 
@@ -309,8 +312,19 @@ class _Facts:
             if letters[0] != letters[1]:
                 self.paired.add(letter)
 
+    def _close_pairs(self, bound: set[str]) -> None:
+        """Pairs of letters that sums bind are indices (r_{ui}), and so are others on the same name (r_{vi}, δ_{uv})."""
+        known, names = bound | self.paired, {"delta"}
+        for _ in range(3):
+            for one, other, base in self.candidates:
+                if {one, other} <= known or (base in names and {one, other} & known):
+                    names.add(base)
+                    known |= {one, other}
+                    self.pair([one, other], base)
+
     def conclude(self, found: Survey) -> None:
         bound = {letter for letter, _, _ in self.summed}
+        self._close_pairs(bound)
         times = {letter for letter in self.shifted if letter in _TIME_LETTERS}
         if "t" in self.single:
             times.add("t")
@@ -338,7 +352,7 @@ class _Facts:
             if letter in self.single and self.single[letter] <= carried and letter not in self.paired and "t" in times:
                 times.add(letter)
         shared = Counter(letter for (_, letter), bases in self.by_statement.items() if len(bases) > 1)
-        found.indices = ({letter for letter in bound if letter in _INDEX_LETTERS | {"a", "b"}} | self.paired) - times
+        found.indices = ({letter for letter in bound if len(letter) == 1} | self.paired) - times
         found.indices |= {letter for letter in shared if letter in _INDEX_LETTERS and letter not in times}
         found.uppers = {above[0].text for letter, _, above in self.summed if letter not in times and len(above) == 1
                         and above[0].kind == "name"} - bound  # fmt: skip

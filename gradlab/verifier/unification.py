@@ -130,6 +130,7 @@ class Attempt:
     shapes: dict[str, tuple[int, int]] = field(default_factory=dict)
     named: dict[object, int] = field(default_factory=dict)
     letters: dict[str, int] = field(default_factory=dict)
+    spans: dict[int, tuple[tuple[int, ...], int]] = field(default_factory=dict)
     failed: list[Equation] = field(default_factory=list)
     score: float = 0.0
     founded: float = 0.0
@@ -310,6 +311,11 @@ class Attempt:
                 if letter in self.letters:
                     self.sizes.join(self.letters[letter], size)
                 self.letters[letter] = size
+            elif len(index.letters) > 1 and all(
+                factor == 1 and letter in self.letters for letter, factor in index.letters
+            ):
+                members = tuple(self.letters[letter] for letter, _ in index.letters)
+                self.spans.setdefault(self.sizes.find(size), (members, index.constant))
         return SCALAR
 
     def _function(self, name: str, inner: Shaped | None) -> Shaped | None:
