@@ -125,7 +125,7 @@ class Judge:
 
     def _claim(self, left: Term, right: Term, conditions: Conditions) -> Judgement:
         first = self._in_world(left, right, conditions, 0)
-        if first.word == "true" and (pieces := self._pieces(left, right)):
+        if first.word in ("true", "structural zero") and (pieces := self._pieces(left, right)):
             first = self._on_both_sides(left, right, conditions, pieces, first)
         if first.word != "true":
             return first
@@ -162,13 +162,16 @@ class Judge:
         """The verdict at more points, until every function of two pieces has been met on both of them."""
         sides = self.programs.sides
         for point in range(self.points + 1, self.points + MORE_POINTS):
-            if all(len(sides.get(piece, ())) == 2 for piece in pieces) and point > self.points + 3:
+            met = all(len(sides.get(piece, ())) == 2 for piece in pieces)
+            if met and first.word == "true" and point > self.points + 3:
                 return first
             more = self._in_world(left, right, conditions, 0, (point,))
             if more.word not in ("true", "structural zero", "tried nowhere"):
                 return more
-        unmet = next(piece for piece in pieces if len(sides.get(piece, ())) < 2)
-        assert isinstance(unmet, Apply)
+            first = more if first.word != "true" else first
+        unmet = next((piece for piece in pieces if len(sides.get(piece, ())) < 2), None)
+        if not isinstance(unmet, Apply):
+            return first
         return Judgement("cannot tell", note=f"one side of {unmet.function} was never met: nothing was tried there")
 
     def _in_world(

@@ -121,6 +121,14 @@ class _Reader:
         if token.type != "amsmath":
             closing = re.compile(r"\s*(?:\$\$|\\{1,2}\])(?:[ \t]*\([^)\n]*\))?").match(self.text, end)
             end = closing.end() if closing else end
+        if token.type.startswith("math_block") and "$$" in token.content:  # $$ a $$ and $$ b $$, on one line
+            at = 0
+            for number, part in enumerate(token.content.split("$$")):
+                if number % 2 == 0 and part.strip():
+                    begin = self._after(pieces, at)
+                    self._add(part, [(0, begin)], self._after(pieces, at + len(part)) + 2)
+                at += len(part) + 2
+            return
         self._add(token.content, pieces, end)
 
     def _fence(self, token: Any) -> None:

@@ -309,7 +309,7 @@ class Attempt:
             if len(index.letters) == 1 and index == Time.of(index.letters[0][0]):
                 letter = index.letters[0][0]
                 if letter in self.letters:
-                    self.sizes.join(self.letters[letter], size)
+                    self._join_axis(self.letters[letter], size)
                 self.letters[letter] = size
             elif len(index.letters) > 1 and all(
                 factor == 1 and letter in self.letters for letter, factor in index.letters
@@ -317,6 +317,15 @@ class Attempt:
                 members = tuple(self.letters[letter] for letter, _ in index.letters)
                 self.spans.setdefault(self.sizes.find(size), (members, index.constant))
         return SCALAR
+
+    def _join_axis(self, one: int, other: int) -> None:
+        """Join two sizes, unless one is the span of the other and more: x is longer than y where y_i reads x_{i+k}."""
+        find = self.sizes.find
+        for root, (members, _) in self.spans.items():
+            ends = {find(one), find(other)}
+            if find(root) in ends and ends & {find(member) for member in members} - {find(root)}:
+                raise Clash("an index runs beyond the end")
+        self.sizes.join(one, other)
 
     def _function(self, name: str, inner: Shaped | None) -> Shaped | None:
         if name == "softmax":

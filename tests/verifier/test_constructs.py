@@ -3,6 +3,9 @@ r"""Derivations as people write them, with nothing declared: in each, right clai
 import pytest
 
 from gradlab.verifier import verify_text
+from gradlab.verifier.document import read_text
+from gradlab.verifier.mutants import mutants
+from gradlab.verifier.reading import resolve
 from gradlab.verifier.report import Finding
 
 ELMAN = r"""
@@ -248,3 +251,12 @@ def test_right_claims_are_true_and_wrong_ones_are_not(name: str, claim: str, hol
         assert (finding.verdict == "true") == holds, shown
         if not holds:
             assert finding.verdict in ("false", "shape", "open", "true if"), shown
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_mutant_of_a_right_claim_is_caught_or_proven_equal(name: str) -> None:
+    head, right, _ = DOCUMENTS[name]
+    derivation = resolve(read_text(head + "".join(f"\n$$ {claim} $$\n" for claim in right)))
+    found = list(mutants(derivation))
+    assert found
+    assert [f"{mutant.kind}: {mutant.text}" for mutant in found if mutant.outcome == "missed"] == []

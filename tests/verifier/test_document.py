@@ -43,6 +43,7 @@ def spans(text: str) -> list[str]:
         ("<p>\n$x = 2$ <code>$y = 3$</code></p>", ["x = 2"]),
         ("<!-->\n\n$$ x = 1 $$\n\n<!-- end -->", ["x = 1"]),
         ("it costs $5 and $6", []),
+        ("$$ x = 1 $$ $$ y = 2 $$ <!-- a --> $$ z = 3 $$", ["x = 1", "y = 2", "z = 3"]),
     ],
 )
 def test_finds_the_mathematics(text: str, wanted: list[str]) -> None:
