@@ -125,12 +125,17 @@ class Judge:
 
     def _claim(self, left: Term, right: Term, conditions: Conditions) -> Judgement:
         first = self._in_world(left, right, conditions, 0)
-        if first.word in ("true", "structural zero") and (pieces := self._pieces(left, right)):
+        pieces = self._pieces(left, right)
+        if first.word in ("true", "structural zero") and pieces:
             first = self._on_both_sides(left, right, conditions, pieces, first)
         if first.word != "true":
             return first
         for world in range(1, len(self.worlds)):
             other = self._in_world(left, right, conditions, world)
+            for point in range(self.points + 1, self.points + MORE_POINTS if pieces else 0):
+                if other.word != "structural zero":
+                    break
+                other = self._in_world(left, right, conditions, world, (point,))
             if other.word != "true":
                 scope = self.worlds[world].scope
                 sizes = ", ".join(f"{name} = {size}" for name, size in scope.sizes.items())

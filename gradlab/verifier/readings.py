@@ -92,10 +92,10 @@ def _name_sizes(found: Scope, names: dict[int, str], totals: dict[int, tuple[int
             found.sizes[name] = next(values) if len(names) < 7 else 2 + len(found.sizes) % 5
     for root, (parts, constant) in attempt.spans.items():
         name = names.get(attempt.sizes.find(root), "")
-        members = tuple(names.get(attempt.sizes.find(part), "1") for part in parts)
-        if name and name not in members and all(member in found.sizes for member in members):
-            found.spans[name] = members, constant - (len(members) - 1) * (1 - found.base)
-            found.sizes[name] = sum(found.sizes[member] for member in members) + found.spans[name][1]
+        along = tuple(names.get(attempt.sizes.find(part), "1") for part in parts)
+        if name and name not in along and all(member in found.sizes for member in along):
+            found.spans[name] = along, constant - (len(along) - 1) * (1 - found.base)
+            found.sizes[name] = sum(found.sizes[member] for member in along) + found.spans[name][1]
     for label in found.labels_of_sizes - set(found.sizes):
         if len(label) <= 2 and label.isalpha():
             found.sizes[label] = next(values)

@@ -344,6 +344,7 @@ class Balls:
         return self._worlds[start]
 
 
+NEAR = 3
 POSITIVE = 1000
 """From this point on every given symbol is positive: where a logarithm or a root is not defined otherwise."""
 
@@ -359,7 +360,10 @@ def random_balls(point: int, key: Key, dims: tuple[int, ...], values: str = "") 
     if values == "positive" or point >= POSITIVE:
         found = [Ball(random.randrange(103, 1024) / 1024) for _ in range(int(np.prod(dims)))]
         return np.array(found, dtype=object).reshape(dims)
-    entries = [Ball(random.choice((-1, 1)) * random.randrange(103, 1024) / 1024) for _ in range(int(np.prod(dims)))]
+    # The first points are near 1; the others, which look for the other side of a maximum, at any scale.
+    scale = 2.0 ** (random.randrange(-3, 3) if point > NEAR else 0)
+    size = int(np.prod(dims))
+    entries = [Ball(random.choice((-1, 1)) * random.randrange(103, 1024) / 1024 * scale) for _ in range(size)]
     return np.array(entries, dtype=object).reshape(dims)
 
 
