@@ -168,6 +168,11 @@ def verify(
     paths: Annotated[list[Path], typer.Argument(help="Markdown files, notebooks, or folders of them.")],
     hint: Annotated[bool, typer.Option("--hint", help="Say what kind of mistake it is.")] = False,
     reveal: Annotated[bool, typer.Option("--reveal", help="Say what would make it true.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Let nothing be set aside: expect, unchecked, goals.")
+    ] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show what was inferred, as front matter.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Judge one file again whenever it changes.")] = False,
     json: JsonOption = None,
 ) -> int:
     """Judge every equation of a derivation."""
@@ -175,14 +180,31 @@ def verify(
 
     with held():
         from gradlab.verifier import verify_paths
+    if watch:
+        return _watch(paths, hint, reveal, explain)
 
     if json is not None:
         check_writable(json)
-    found = verify_paths(paths, repairs=True if hint or reveal else None)
-    print(found.text(hint=hint, reveal=reveal))
+    found = verify_paths(paths, repairs=True if hint or reveal else None, strict=strict)
+    print(found.text(hint=hint, reveal=reveal, explain=explain))
     if json is not None:
         write_json(json, found.to_json())
     return found.exit_status
+
+
+def _watch(paths: list[Path], hint: bool, reveal: bool, explain: bool) -> int:
+    """Show the report on a file whenever it changes, until Ctrl-C."""
+    from gradlab.verifier.session import watch as run
+
+    if len(paths) != 1 or not paths[0].is_file():
+        raise BadInput("--watch: name one file")
+
+    def show(report: Any) -> bool:
+        print(report.text(hint=hint, reveal=reveal, explain=explain), flush=True)
+        return True
+
+    run(paths[0], show, repairs=True if hint or reveal else None)
+    return 0
 
 
 @app.command()

@@ -9,13 +9,15 @@ import numpy as np
 
 from gradlab.arithmetic.ball import midpoints, precision
 from gradlab.problem import Inputs, axes
+from gradlab.verifier.evaluate import NoSuchStep
 from gradlab.verifier.judge import FIRST_BITS, Judge, Judgement, compare
 from gradlab.verifier.scope import Scope
 from gradlab.verifier.shapes import Trouble
 from gradlab.verifier.terms import Name, Time
-from gradlab.verifier.world import Balls, NoSuchStep
+from gradlab.verifier.world import Balls
 
 T = Time.of("t")
+LOSSES = ("l", "L")  # a document may stop before either
 
 
 @dataclass
@@ -40,9 +42,15 @@ def bound_to(scope: Scope, judge: Judge) -> Bound:
         for point in range(judge.points):
             with precision(FIRST_BITS):
                 balls = judge.balls(point)
-                for name, values in forward(scope, balls).items():
-                    if _is_defined(scope, name):
-                        _hold(bound, name, values, scope, balls)
+                found = forward(scope, balls)
+                defined = {name: _defined(scope, name) for name in found}
+                missing = [name for name, symbol in defined.items() if symbol is None and name not in LOSSES]
+                if missing:
+                    alias = f"define it, or say under `aliases:` what it is called here, as in `{missing[0]}: …`"
+                    raise Unbound(f"computes {', '.join(missing)}, which the document does not define: {alias}")
+                for name, values in found.items():
+                    if defined[name] is not None:
+                        _hold(bound, defined[name], values, scope, balls)
     except Unbound as error:
         bound.problem = f"the cell {scope.cell} {error}"
     return bound
@@ -79,29 +87,34 @@ def inputs(scope: Scope, balls: Balls) -> Inputs:
         name: _given(scope, balls, name).reshape(-1) if len(letters) == 1 else _given(scope, balls, name)
         for name, letters in axes(module.Params).items()
     }
-    states = {name: _given(scope, balls, _initial(scope, name), -1) for name in module.State._fields}
+    states = {name: _given(scope, balls, _initial(scope, name), scope.first - 1) for name in module.State._fields}
     x, y = (_sequence(scope, balls, name) for name in ("x", "y"))
     return Inputs(module.Params(**params), x, y, module.State(**states))
 
 
-def _is_defined(scope: Scope, name: str) -> bool:
+def _defined(scope: Scope, name: str) -> str | None:
+    """The document's name for what the cell calls `name`, if it defines that."""
+    name = scope.aliases.get(name, name)
     symbol = scope.symbols.get(name)
-    return symbol is not None and symbol.body is not None and symbol.kind == "forward"
+    return name if symbol is not None and symbol.body is not None and symbol.kind == "forward" else None
 
 
-def _hold(bound: Bound, name: str, values: Any, scope: Scope, balls: Balls) -> None:
+def _hold(bound: Bound, name: str | None, values: Any, scope: Scope, balls: Balls) -> None:
     """Compare one definition with the code's values at one point."""
+    assert name is not None
     symbol = scope.symbols[name]
-    steps: list[int | None] = list(range(scope.steps)) if symbol.timed else [None]
+    steps: list[int | None] = list(scope.range()) if symbol.timed else [None]
     wrong: list[int] = []
     word, left, right = "true", None, None
     for step in steps:
-        code = values if step is None else values[step]
-        clock = {"T": scope.steps} if step is None else {"T": scope.steps, "t": step}
+        code = values if step is None else values[step - scope.first]
+        clock = scope.clock(step)
         try:
             document = balls.value(Name(name, T if symbol.timed else None), clock)
         except (NoSuchStep, Trouble):
             continue
+        if np.size(document) == np.size(code) == 1:
+            document = np.reshape(document, np.shape(code))
         outcome = compare(document, code) if np.shape(document) == np.shape(code) else "false"
         if outcome != "true" and word != "false":
             word = outcome
@@ -127,7 +140,7 @@ def _initial(scope: Scope, field_name: str) -> str:
 
     stem = field_name.removesuffix("_initial")
     wanted = cell(scope.cell).continues.get(field_name, stem)
-    before = [name for name, symbol in scope.symbols.items() if -1 in symbol.before]
+    before = [name for name, symbol in scope.symbols.items() if scope.first - 1 in symbol.before]
     found = wanted if wanted in before else next((name for name in before if name.startswith(f"{stem}_")), None)
     if found is None:
         raise Unbound(f"needs the state {wanted}(-1): declare it under `symbols:`")
@@ -138,4 +151,4 @@ def _sequence(scope: Scope, balls: Balls, name: str) -> Any:
     symbol = scope.symbols.get(name)
     if symbol is None or not symbol.timed or symbol.kind != "given":
         raise Unbound(f"needs the sequence {name}(t): declare it under `symbols:`")
-    return np.array([balls.name(Name(name, Time(step)), {}) for step in range(scope.steps)], dtype=object)
+    return np.array([balls.name(Name(name, Time(step)), {}) for step in scope.range()], dtype=object)

@@ -1,6 +1,5 @@
-"""A Markdown file or a Jupyter notebook as a list of math spans, each with its exact place.
+"""A file as a list of math spans, each with its exact place: Markdown, a Jupyter notebook or LaTeX.
 
-Math stands in `$$…$$`, `$…$`, `` $`…`$ `` and fences opened with ```` ```math ````. Other code is not math.
 What cannot be read is a `Problem` with a place, never an exception.
 """
 
@@ -8,27 +7,23 @@ from __future__ import annotations
 
 import json
 import re
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from gradlab.files import read_bytes
+from gradlab.verifier.limits import Limits, OutOfTime
 
 LONGEST_TEXT = 1_000_000
 LONGEST_NOTEBOOK = 64_000_000
 MOST_PROBLEMS = 1_000
+SUFFIXES = (".md", ".ipynb", ".tex")
 
 _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^(?:---|\.\.\.)[ \t]*$\n?", re.DOTALL | re.MULTILINE)
-_NEXT = re.compile(r"\\[\s\S]|<!--|\$`|\$\$|\$|^ {0,3}(?:`{3,}|~{3,})|`+", re.MULTILINE)
-_CLOSING = {"$": re.compile(r"\\[\s\S]|\n[ \t]*\n|\$"), "$$": re.compile(r"\\[\s\S]|\n[ \t]*\n|\$\$")}
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
-_BETWEEN = re.compile(r"[ \t.,;:)*_]*\n?[ \t]*")
-_TICKS = re.compile("`+")
-_DIRECTIVE = re.compile(r"\s*(expect|unchecked)\b:?\s*(.*?)\s*", re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_MAGIC = re.compile(r"\s*%%derivation\b[^\n]*\n")
 
 
 class Place(NamedTuple):
@@ -57,28 +52,22 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One piece of text, a file's or a notebook cell's, that offsets count in."""
+    """One piece of text, a file's or a notebook cell's, that offsets count in; it begins at `first_line`."""
 
     file: str
     text: str
     cell: int = 0
+    first_line: int = 1
 
     @cached_property
-    def _lines(self) -> list[int]:
+    def lines(self) -> list[int]:
+        """The offset at which each line begins."""
         return [0, *(match.end() for match in re.finditer("\n", self.text))]
-
-    @cached_property
-    def _blank_lines(self) -> list[int]:
-        return [*(match.start() for match in _BLANK_LINE.finditer(self.text)), len(self.text)]
-
-    def paragraph_end(self, offset: int) -> int:
-        """Where the paragraph that an offset stands in ends."""
-        return self._blank_lines[bisect_left(self._blank_lines, offset)]
 
     def place(self, offset: int) -> Place:
         """The place of a character."""
-        line = bisect_right(self._lines, offset)
-        return Place(self.file, line, offset - self._lines[line - 1] + 1, self.cell)
+        line = bisect_right(self.lines, offset)
+        return Place(self.file, line + self.first_line - 1, offset - self.lines[line - 1] + 1, self.cell)
 
 
 class Directive(NamedTuple):
@@ -86,31 +75,43 @@ class Directive(NamedTuple):
 
     word: str
     text: str
-    offset: int
+    place: Place
 
 
 @dataclass(eq=False)
 class Span:
-    """The mathematics between two delimiters: source.text[start:end]."""
+    """The mathematics between two delimiters.
+
+    text: what the renderer is given, without the marks of quotes and lists that the source has on each line. pieces:
+    pairs (offset in text, offset in source), from each of which on the two run together. end: where in the source it
+    ends, the closing delimiter included. heading: how many headings stand before it.
+    """
 
     source: Source
-    start: int
+    text: str
+    pieces: list[tuple[int, int]]
     end: int
+    heading: int = 0
     directives: list[Directive] = field(default_factory=list)
 
-    @property
-    def text(self) -> str:
-        return self.source.text[self.start : self.end]
+    def place_of(self, offset: int) -> Place:
+        """The place of a character of the text, as the author typed it."""
+        index = bisect_right(self.pieces, (offset, len(self.source.text) + 1)) - 1
+        begin, at = self.pieces[max(index, 0)]
+        return self.source.place(at + offset - begin)
 
     @property
     def place(self) -> Place:
         """The place of the first character that is not a space."""
-        return self.source.place(self.start + len(self.text) - len(self.text.lstrip()))
+        return self.place_of(len(self.text) - len(self.text.lstrip()))
 
 
 @dataclass(eq=False)
 class Document:
-    """What was read: the front matter (None if there is none) with its offset, the spans, and what went wrong."""
+    """What was read: the front matter (None if there is none) with its offset, the spans, and what went wrong.
+
+    macros: the commands that a LaTeX file defines: how many arguments each takes, and what it stands for.
+    """
 
     name: str
     front: str | None = None
@@ -118,10 +119,12 @@ class Document:
     front_offset: int = 0
     spans: list[Span] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    macros: dict[str, tuple[int, str]] = field(default_factory=dict)
+    stopped: str = ""
 
 
-def read(path: str | Path) -> Document:
-    """The document in a file: a notebook if its name ends in .ipynb, else Markdown."""
+def read(path: str | Path, limits: Limits | None = None) -> Document:
+    """The document in a file: a notebook if its name ends in .ipynb, LaTeX if in .tex, else Markdown."""
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -138,24 +141,40 @@ def read(path: str | Path) -> Document:
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         byte = data[error.start]
         return _unreadable(str(path), f"byte 0x{byte:02x} is not UTF-8: wanted Markdown text", line, column)
-    return (read_notebook if path.suffix == ".ipynb" else read_text)(text, str(path))
+    readers = {".ipynb": read_notebook, ".tex": read_latex}
+    return readers.get(path.suffix, read_text)(text, str(path), limits)
 
 
-def read_text(text: str, name: str = "<text>") -> Document:
+def read_text(text: str, name: str = "<text>", limits: Limits | None = None) -> Document:
     """The document in a string of Markdown."""
     document = Document(name)
-    _add(document, Source(name, _clean(text)), first=True)
+    _add(document, Source(name, _clean(text)), limits or Limits(), first=True)
     return document
 
 
-def read_notebook(text: str, name: str = "<notebook>") -> Document:
-    """The document in a notebook's JSON (nbformat 4): its Markdown cells, and a raw first cell as front matter."""
+def read_latex(text: str, name: str = "<latex>", limits: Limits | None = None) -> Document:
+    """The document in a string of LaTeX, with the commands that it defines."""
+    from gradlab.verifier import latex_text
+
+    document, source = Document(name), Source(name, _clean(text))
+    if not _is_too_long(document, source):
+        _collected(document, latex_text.spans(source, limits or Limits()))
+        document.macros = latex_text.macros(source.text)
+    return document
+
+
+def read_notebook(text: str, name: str = "<notebook>", limits: Limits | None = None) -> Document:
+    """The document in a notebook's JSON: its Markdown cells, its %%derivation cells, and a raw first cell as front
+    matter. Notebooks of format 3 and older are brought to 4 by nbformat."""
+    limits = limits or Limits()
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         return _unreadable(name, f"is not JSON: {error.msg}", error.lineno, error.colno)
     except (RecursionError, ValueError) as error:
         return _unreadable(name, f"is not a notebook: {error}")
+    if isinstance(content, dict) and "worksheets" in content:
+        content = _upgraded(content)
     cells = content.get("cells") if isinstance(content, dict) else None
     if not isinstance(cells, list):
         return _unreadable(name, 'is not a notebook of format 4: wanted an object with a list "cells"')
@@ -166,10 +185,30 @@ def read_notebook(text: str, name: str = "<notebook>") -> Document:
             source = "".join(source)
         if not isinstance(source, str):
             document.problems.append(Problem(Place(name, 1, 1, number), "syntax", "a cell without source text"))
-        elif kind == "markdown" or (kind == "raw" and first):
-            _add(document, Source(name, _clean(source), number), first)
+            continue
+        source = _clean(source)
+        magic = _MAGIC.match(source) if kind == "code" else None
+        if kind == "markdown" or (kind == "raw" and first) or magic:
+            begin = magic.end() if magic else 0
+            lines = source.count("\n", 0, begin)
+            _add(document, Source(name, source[begin:], number, 1 + lines), limits, first)
             first = False
     return document
+
+
+def _upgraded(content: dict[str, object]) -> object:
+    """A notebook of an older format as one of format 4, or as it is if nbformat cannot read it."""
+    import warnings
+
+    try:
+        from nbformat import convert
+        from nbformat.notebooknode import from_dict
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return convert(from_dict(content), 4)  # type: ignore[no-untyped-call]
+    except Exception:  # noqa: BLE001 - nbformat raises whatever a broken notebook leads it into
+        return content
 
 
 def _unreadable(name: str, why: str, line: int = 1, column: int = 1) -> Document:
@@ -181,10 +220,19 @@ def _clean(text: str) -> str:
     return _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def _add(document: Document, source: Source, first: bool) -> None:
-    if len(source.text) > LONGEST_TEXT:
-        message = f"the text is {len(source.text):,} characters long; at most {LONGEST_TEXT:,} are read"
-        document.problems.append(Problem(source.place(0), "syntax", message))
+def _is_too_long(document: Document, source: Source) -> bool:
+    if len(source.text) <= LONGEST_TEXT:
+        return False
+    message = f"the text is {len(source.text):,} characters long; at most {LONGEST_TEXT:,} are read"
+    document.problems.append(Problem(source.place(0), "syntax", message))
+    return True
+
+
+def _add(document: Document, source: Source, limits: Limits, first: bool) -> None:
+    """What a piece of Markdown adds to a document."""
+    from gradlab.verifier import markdown
+
+    if _is_too_long(document, source) or document.stopped:
         return
     start = 0
     if first:
@@ -195,96 +243,19 @@ def _add(document: Document, source: Source, first: bool) -> None:
         elif re.match(r"---[ \t]*\n\s*\w+:", source.text):
             message = "the front matter opened by --- is not closed: wanted a line ---"
             document.problems.append(Problem(source.place(0), "syntax", message))
-    for found in _scan(source, start):
+    try:
+        _collected(document, markdown.spans(source, start, limits))
+    except OutOfTime as error:
+        document.stopped = str(error)
+
+
+def _collected(document: Document, found: list[Span | Problem]) -> None:
+    for each in found:
         if len(document.problems) >= MOST_PROBLEMS:
             message = f"the rest is not read: {MOST_PROBLEMS:,} things before it cannot be"
-            document.problems.append(Problem(found.place, "syntax", message))
+            document.problems.append(Problem(each.place, "syntax", message))
             return
-        (document.problems if isinstance(found, Problem) else document.spans).append(found)  # type: ignore[arg-type]
-
-
-def _scan(source: Source, at: int) -> Iterator[Span | Problem]:
-    """The spans of a text in order, with the directives that follow them."""
-    text = source.text
-    last: Span | None = None
-    last_end = 0
-    while (match := _NEXT.search(text, at)) is not None:
-        opening, start = match[0].strip(" "), match.end()
-        if opening.startswith("\\"):
-            at = start
-        elif opening == "<!--":
-            end = text.find("-->", start)
-            if end < 0:
-                yield Problem(source.place(match.start()), "syntax", "the comment is not closed: wanted -->")
-                return
-            at = end + 3
-            directive = _directive(text[start:end], match.start())
-            if directive is not None and last is not None and _BETWEEN.fullmatch(text, last_end, match.start()):
-                last.directives.append(directive)
-                last_end = at
-            elif directive is not None:
-                message = f"`{directive.word}` follows no equation: it must stand right after one"
-                yield Problem(source.place(match.start()), "syntax", message)
-        elif "$" in opening:
-            close = _closing(source, opening, start)
-            if close is None:
-                closing = opening[::-1]
-                message = f"`{opening}` is not closed in its paragraph: wanted `{closing}` (a dollar sign is \\$)"
-                yield Problem(source.place(match.start()), "syntax", message)
-                at = source.paragraph_end(start)
-                continue
-            last, at = Span(source, start, close), close + len(opening)
-            last_end = at
-            yield last
-        elif match[0][0] == " " or (
-            len(opening) >= 3 and text[: match.start()].endswith(("\n", "")[match.start() == 0])
-        ):
-            found, at = _fence(source, opening, start)
-            if isinstance(found, Span):
-                last, last_end = found, at
-            if found is not None:
-                yield found
+        if isinstance(each, Problem):
+            document.problems.append(each)
         else:
-            at = _inline_code(source, opening, start)
-
-
-def _directive(comment: str, offset: int) -> Directive | None:
-    match = _DIRECTIVE.fullmatch(comment)
-    return None if match is None else Directive(match[1], match[2], offset)
-
-
-def _closing(source: Source, opening: str, start: int) -> int | None:
-    """Where the math opened before `start` ends, or None if its paragraph ends first."""
-    if opening == "$`":
-        end, stop = source.text.find("`$", start), source.paragraph_end(start)
-        return end if 0 <= end < stop else None
-    for match in _CLOSING[opening].finditer(source.text, start):
-        if match[0].startswith("$"):
-            return match.start()
-        if match[0].startswith("\n"):
-            return None
-    return None
-
-
-def _inline_code(source: Source, ticks: str, start: int) -> int:
-    """Where the code opened by `ticks` before `start` ends; `start` itself if nothing closes it in its paragraph."""
-    stop = source.paragraph_end(start)
-    for match in _TICKS.finditer(source.text, start, stop):
-        if len(match[0]) == len(ticks):
-            return match.end()
-    return start
-
-
-def _fence(source: Source, ticks: str, start: int) -> tuple[Span | Problem | None, int]:
-    """The span of a math fence opened before `start` (None for other code), or what is wrong; and where it ends."""
-    text = source.text
-    line_end = text.find("\n", start)
-    line_end = len(text) if line_end < 0 else line_end
-    closing = re.compile(rf"^ {{0,3}}{re.escape(ticks)}[{ticks[0]}]*[ \t]*$", re.MULTILINE)
-    match = closing.search(text, min(line_end + 1, len(text)))
-    if match is None:
-        return Problem(source.place(start - len(ticks)), "syntax", f"the fence is not closed: wanted {ticks}"), len(
-            text
-        )
-    is_math = text[start:line_end].strip() == "math"
-    return Span(source, line_end + 1, match.start()) if is_math else None, match.end()
+            document.spans.append(each)

@@ -15,12 +15,24 @@ from gradlab.verifier.scope import Scope, Symbol
 from gradlab.verifier.shapes import Shape, Trouble, shape_of
 from gradlab.verifier.terms import (
     Add,
+    Apply,
+    Blocks,
     Derivative,
+    Diagonal,
     Elementwise,
+    ElementwisePower,
+    Entry,
+    Function,
+    IndexSum,
     Name,
     Negative,
     Number,
+    Outer,
+    Power,
     Product,
+    ProductOver,
+    Quotient,
+    SquaredNorm,
     Subtract,
     Sum,
     Term,
@@ -28,6 +40,7 @@ from gradlab.verifier.terms import (
     Transpose,
     letters,
     parts,
+    rebuilt,
     walk,
     with_part,
 )
@@ -45,6 +58,8 @@ KINDS = (
     "a factor dropped",
     "a number dropped",
     "a sum dropped",
+    "an index",
+    "a function or a power",
 )
 """What the edits of `edits` are called, in the order in which a repair is preferred."""
 
@@ -74,22 +89,22 @@ def mending(term: Term, scope: Scope, other: Term) -> Iterator[Edit]:
     """The edits that only a repair makes, since they undo one that lost something: a sum over time, a factor 2 or ½."""
     if "t" in letters(term) and "t" not in letters(other):
         yield _edit(
-            "a sum dropped", "the sum over time is missing", term, Sum("t", Time(), Time.of("T", -1), term, "t")
+            "a sum dropped", "the sum over time is missing", term, Sum("t", Time(scope.first), scope.last, term, "t")
         )
     for factor in (Fraction(1, 2), Fraction(2)):
         yield _edit("a number dropped", "a factor is wrong", term, Product(Number(factor), term))
-    yield from _later_losses(term)
+    yield from _later_losses(term, scope)
 
 
-def _later_losses(term: Term) -> Iterator[Edit]:
+def _later_losses(term: Term, scope: Scope) -> Iterator[Edit]:
     """∂l(t+1)/∂n(t) as the sum over every later loss: the recursion that one step's loss leaves out."""
     if isinstance(term, Derivative) and isinstance(term.of, Name) and term.of.time == Time.of("t", 1):
         later = replace(term, of=replace(term.of, time=Time.of("k")))
-        whole = Sum("k", Time.of("t", 1), Time.of("T", -1), later, "k > t", at=term.at)
+        whole = Sum("k", Time.of("t", 1), scope.last, later, "k > t", at=term.at)
         yield _edit("explicit or total", "a recursion is missing", term, whole)
     for name, part in parts(term):
         if name != "by":
-            for edit in _later_losses(part):
+            for edit in _later_losses(part, scope):
                 yield replace(edit, result=with_part(term, name, edit.result))
 
 
@@ -127,6 +142,63 @@ def _here(term: Term, scope: Scope, where: str) -> Iterator[Edit]:
             yield from _of_derivative(term, scope)
         case Name():
             yield from _of_name(term, scope, where)
+        case _:
+            yield from _of_the_rare(term)
+
+
+def _of_the_rare(term: Term) -> Iterator[Edit]:
+    """The edits of indices, functions, powers, products over time and blocks."""
+    kind, mistake = "a function or a power", "a function or a power is wrong"
+    match term:
+        case Entry(_, indices) if len(indices) == 2 and indices[0] != indices[1]:
+            yield _edit("an index", "two indices are exchanged", term, replace(term, indices=indices[::-1]))
+        case IndexSum(letter, inner, without):
+            if without is not None:
+                yield _edit("an index", "a sum leaves an index out", term, replace(term, without=None))
+            moved = at_index(inner, letter)
+            if moved is not None:
+                yield _edit("a sum dropped", "a sum is too much", term, moved)
+        case ProductOver(low=low, high=high):
+            for step in (1, -1):
+                yield _edit("time", "a time is wrong", term, replace(term, low=low.plus(Time(step))))
+                yield _edit("time", "a time is wrong", term, replace(term, high=high.plus(Time(step))))
+            yield _edit(
+                "order of factors", "the product runs the other way", term, replace(term, downward=not term.downward)
+            )
+        case Quotient(left, right):
+            yield _edit("a factor dropped", "a factor is too much", term, left)
+            yield _edit("order of factors", "a quotient is upside down", term, replace(term, left=right, right=left))
+        case Apply(_, inner, primed):
+            yield _edit(kind, mistake, term, replace(term, primed=not primed))
+            yield _edit(kind, mistake, term, inner)
+        case Power(inner, exponent) | ElementwisePower(inner, exponent):
+            yield _edit(kind, mistake, term, replace(term, exponent=exponent + 1))
+            yield _edit(kind, mistake, term, inner)
+        case Function(_, inner) | SquaredNorm(inner) | Diagonal(inner):
+            yield _edit(kind, mistake, term, inner)
+        case Outer(left, right):
+            yield _edit(
+                "order of factors", "the factors are in the wrong order", term, replace(term, left=right, right=left)
+            )
+        case Blocks(((first, second, *rest), *below)):
+            rows = ((second, first, *rest), *below)
+            yield _edit("order of factors", "two blocks are exchanged", term, replace(term, rows=rows))
+        case _:
+            pass
+
+
+def at_index(term: Term, letter: str) -> Term | None:
+    """What an index sum adds up, with another letter of it in the place of its own; None if it has no other."""
+    others = sorted(letters(term) - {letter, "t", "T"})
+    return at_time_and_index(term, letter, Time.of(others[0])) if others else None
+
+
+def at_time_and_index(term: Term, letter: str, to: Time) -> Term:
+    """A term with a letter replaced by a time or an index, in its indices too."""
+    if isinstance(term, Entry):
+        indices = tuple(to if index == Time.of(letter) else index for index in term.indices)
+        term = replace(term, indices=indices)
+    return rebuilt(term, lambda part: at_time_and_index(part, letter, to))
 
 
 def _of_product(term: Product, left: Term, right: Term) -> Iterator[Edit]:
@@ -177,6 +249,8 @@ def _of_derivative(term: Derivative, scope: Scope) -> Iterator[Edit]:
 
 def _of_name(term: Name, scope: Scope, where: str) -> Iterator[Edit]:
     symbol = scope.symbols[term.name]
+    if symbol.values in ("identity", "ones"):
+        return  # each stands for itself alone, and what else has its shape is no mistake that people make
     if term.time is not None:
         for step in (1, -1):
             yield _edit("time", "a time is wrong", term, replace(term, time=term.time.plus(Time(step))))
@@ -198,7 +272,12 @@ def _mistake(kind: str, term: Name) -> str:
 
 def _confused(one: Symbol, other: Symbol, where: str) -> str:
     """What it would be called to write one symbol for another, or "" if nobody would."""
-    if one.name == other.name or one.timed != other.timed or "function" in (one.kind, other.kind):
+    if (
+        other.values in ("identity", "ones", "arbitrary")
+        or one.name == other.name
+        or one.timed != other.timed
+        or "function" in (one.kind, other.kind)
+    ):
         return ""
     if one.kind == other.kind == "given" and not one.timed:
         return "another weight"
@@ -214,6 +293,6 @@ def _confused(one: Symbol, other: Symbol, where: str) -> str:
 def shape_or_none(term: Term, scope: Scope) -> Shape | None:
     """The shape of an edited term, or None if it has none."""
     try:
-        return shape_of(term, scope.shape_of_name, scope.sizes)
+        return shape_of(term, scope)
     except Trouble:
         return None

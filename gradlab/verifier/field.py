@@ -9,15 +9,17 @@ stands for.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partialmethod
+from itertools import product
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from gradlab.verifier.evaluate import Clock, compiled
+from gradlab.verifier.evaluate import Clock, NoSuchStep, compiled, range_of
 from gradlab.verifier.scope import Scope
 from gradlab.verifier.shapes import shape_of
-from gradlab.verifier.terms import Derivative, Name, Term
+from gradlab.verifier.terms import Arbitrary, Derivative, Name, Term, letters
 
 PRIME = 2**61 - 1
 
@@ -57,14 +59,13 @@ class Residue:
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def exp(self) -> Residue:
-        return random_residue(("exp", self.value))
+    def opaque(self, function: str) -> Residue:
+        """A function of which nothing is known but that equal arguments give equal values."""
+        return random_residue((function, self.value))
 
-    def log(self) -> Residue:
-        return random_residue(("log", self.value))
 
-    def tanh(self) -> Residue:
-        return random_residue(("tanh", self.value))
+for _name in ("exp", "log", "tanh", "sin", "cos", "sinh", "cosh", "sqrt", "arctan", "relu", "step"):
+    setattr(Residue, _name, partialmethod(Residue.opaque, _name))
 
 
 class Field:
@@ -78,6 +79,14 @@ class Field:
 
     def number(self, value: Fraction) -> Residue:
         return Residue(value.numerator) / value.denominator
+
+    def generic(self, name: str, primed: bool) -> Any:
+        """A function of which nothing is known but that equal arguments give equal values."""
+        return np.frompyfunc(lambda x: random_residue((name, primed, _value(x) % PRIME)), 1, 1)
+
+    def arbitrary(self, term: Arbitrary, clock: Clock) -> Any:
+        inner = tuple(residues(compiled(argument, self.scope)(self, clock)) for argument in term.arguments)
+        return _filled((term.name, inner), self.scope.symbols[term.name].shape.dims)
 
     def name(self, name: Name, clock: Clock) -> Any:
         time = None if name.time is None else name.time.at(clock)
@@ -93,12 +102,19 @@ def same_formula(one: Term, other: Term, scope: Scope) -> bool:
     """Whether two terms of one shape are the same formula, whatever their symbols stand for."""
     programs = compiled(one, scope), compiled(other, scope)
     field = Field(scope)
-    for step in range(scope.steps):
-        clock = {"T": scope.steps, "t": step}
-        left, right = (program(field, clock) for program in programs)
+    compared = False
+    free = sorted((letters(one) | letters(other) | {"t"}) - {"T"})
+    ranges = [range_of(letter, (one, other), scope) or scope.range() for letter in free]
+    for at in product(*ranges):
+        clock = scope.clock(None) | dict(zip(free, at, strict=True))
+        try:
+            left, right = (program(field, clock) for program in programs)
+        except (NoSuchStep, ZeroDivisionError, ValueError):
+            continue
         if residues(np.broadcast_arrays(left, right)[0]) != residues(np.broadcast_arrays(left, right)[1]):
             return False
-    return True
+        compared = True
+    return compared
 
 
 def random_residue(key: Any) -> Residue:
@@ -117,7 +133,7 @@ def _filled(key: Any, dims: tuple[int, ...]) -> Any:
 
 
 def _dims(term: Term, scope: Scope) -> tuple[int, ...]:
-    return shape_of(term, scope.shape_of_name, scope.sizes).dims
+    return shape_of(term, scope).dims
 
 
 def _value(number: Any) -> int:

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from gradlab.verifier.document import Place
 from gradlab.verifier.edits import KINDS, Edit, edits, shape_or_none
-from gradlab.verifier.judge import Judge
+from gradlab.verifier.judge import Conditions, Judge
 from gradlab.verifier.normal import why_equal
+from gradlab.verifier.reading import Derivation, Link
 from gradlab.verifier.shapes import Trouble, same
 from gradlab.verifier.terms import Term, latex
-from gradlab.verifier.verify import Derivation
 
 
 @dataclass(frozen=True)
@@ -34,35 +34,49 @@ class Mutant:
 
 def mutants(derivation: Derivation, every: int = 1) -> Iterator[Mutant]:
     """Each single edit of each claim that is true, or every so many of them, and what becomes of it."""
-    judge, count = derivation.judge, 0
+    count = 0
     for link in derivation.links:
-        left, right = link.left, link.right
-        if left is None or right is None or link.finding.verdict or judge.claim(left, right).word != "true":
+        left, right, judge = link.left, link.right, derivation.judges[link.scope]
+        if left is None or right is None or link.finding.verdict or not _is_true(judge, link):
             continue
-        of_left = [(edit, (edit.result, right), left) for edit in edits(left, derivation.scope)]
-        of_right = [(edit, (left, edit.result), right) for edit in edits(right, derivation.scope)]
+        of_left = [(edit, (edit.result, right), left) for edit in edits(left, judge.scope)]
+        of_right = [(edit, (left, edit.result), right) for edit in edits(right, judge.scope)]
         for edit, sides, original in of_left + of_right:
             count += 1
             if count % every == 0:
-                yield _mutant(judge, link.finding.place, link.finding.label, edit, sides, original)
+                yield _mutant(judge, link, edit, sides, original)
 
 
-def _mutant(judge: Judge, place: Place, label: str, edit: Edit, sides: tuple[Term, Term], original: Term) -> Mutant:
-    outcome, why = _outcome(judge, sides), ""
+def _is_true(judge: Judge, link: Link) -> bool:
+    assert link.left is not None
+    assert link.right is not None
+    try:
+        shapes = [shape_or_none(side, judge.scope) for side in (link.left, link.right)]
+        conform = shapes[0] is not None and shapes[1] is not None and same(shapes[0], shapes[1])
+        return conform and judge.claim(link.left, link.right, link.conditions).word == "true"
+    except (Trouble, ValueError, TypeError):
+        return False
+
+
+def _mutant(judge: Judge, link: Link, edit: Edit, sides: tuple[Term, Term], original: Term) -> Mutant:
+    place, label = link.finding.place, link.finding.label
+    outcome, why = _outcome(judge, sides, link.conditions), ""
     if outcome == "true":
         why = why_equal(original, edit.result, judge.scope)
         outcome = "equivalent" if why else "missed"
     return Mutant(place, label, edit.kind, f"{latex(sides[0])} = {latex(sides[1])}", outcome, why)
 
 
-def _outcome(judge: Judge, sides: tuple[Term, Term]) -> str:
+def _outcome(judge: Judge, sides: tuple[Term, Term], conditions: Conditions) -> str:
     shapes = [shape_or_none(side, judge.scope) for side in sides]
     if shapes[0] is None or shapes[1] is None or not same(shapes[0], shapes[1]):
         return "shape"
     try:
-        return judge.claim(*sides).word
+        return judge.claim(*sides, conditions).word
     except Trouble as trouble:
         return trouble.kind
+    except (ArithmeticError, ValueError, IndexError, TypeError, AttributeError):
+        return "cannot tell"
 
 
 def table(found: Iterable[Mutant]) -> str:

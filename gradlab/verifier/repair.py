@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from time import monotonic
+from time import process_time
 from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.ball import midpoints, precision
+from gradlab.arithmetic.ball import balls, midpoints, precision
 from gradlab.interrupts import checkpoint
 from gradlab.verifier.edits import KINDS, Edit, edits, mending, shape_or_none
-from gradlab.verifier.evaluate import Clock
+from gradlab.verifier.evaluate import Clock, NoSuchStep
 from gradlab.verifier.judge import FIRST_BITS, Judge
 from gradlab.verifier.report import Repair
 from gradlab.verifier.shapes import Trouble, same
-from gradlab.verifier.terms import Derivative, Name, Term, latex
-from gradlab.verifier.world import Balls, NoSuchStep
+from gradlab.verifier.terms import Arbitrary, Derivative, Name, Term, latex
+from gradlab.verifier.world import Balls
 
 SECONDS = 3.0
 SIFTED = 1e-9
@@ -31,8 +31,8 @@ Candidate = tuple[tuple[Edit, ...], Term, Term]
 class Floats:
     """The values of a `Balls` rounded to float64: for sifting candidates, never for a verdict."""
 
-    def __init__(self, balls: Balls) -> None:
-        self.balls = balls
+    def __init__(self, values: Balls) -> None:
+        self.balls = values
         self._known: dict[Any, Any] = {}
 
     def tick(self) -> None:
@@ -40,6 +40,13 @@ class Floats:
 
     def number(self, value: Fraction) -> float:
         return float(value)
+
+    def generic(self, name: str, primed: bool) -> Any:
+        compute = self.balls.generic(name, primed)
+        return lambda z: midpoints(compute(balls(np.asarray(z, dtype=float))))
+
+    def arbitrary(self, term: Arbitrary, clock: Clock) -> Any:
+        return midpoints(self.balls.arbitrary(term, clock))
 
     def name(self, name: Name, clock: Clock) -> Any:
         key = (name.name, None if name.time is None else name.time.at(clock))
@@ -58,12 +65,12 @@ def find_repair(judge: Judge, left: Term, right: Term, seconds: float = SECONDS)
     """The smallest change found that makes left = right true, on the right side sooner than on the left; or None."""
     with precision(FIRST_BITS):
         sieve = _Sieve(judge, left, right)
-    deadline = monotonic() + seconds
+    deadline = process_time() + seconds
     tried: set[tuple[Term, Term]] = {(left, right)}
     for candidates in _rounds(judge, left, right):
         for changes, new_left, new_right in candidates:
             checkpoint()
-            if monotonic() > deadline:
+            if process_time() > deadline:
                 return None
             if new_left == new_right or (new_left, new_right) in tried:
                 continue
@@ -109,8 +116,7 @@ class _Sieve:
             return all(self._agree(left, right, step) for step in self.order)
 
     def _agree(self, left: Term, right: Term, step: int | None) -> bool:
-        steps = self.judge.scope.steps
-        clock = {"T": steps} if step is None else {"T": steps, "t": step}
+        clock = self.judge.scope.clock(step)
         try:
             a, b = (self.judge.programs(term)(self.floats, clock) for term in (left, right))
         except NoSuchStep:

@@ -12,9 +12,11 @@ import numpy as np
 
 from gradlab.verifier.document import Place
 from gradlab.verifier.judge import DIGITS
-from gradlab.verifier.markdown import code, escaped, math, table
+from gradlab.verifier.markup import code, escaped, math, table
 
 WRONG = ("false", "shape")
+UNDECIDED = ("cannot tell", "true if", "open", "structural zero", "tried nowhere")
+ASIDE = "not about derivatives"
 UNREADABLE = ("syntax", "undefined")
 EXIT_STATUS = {"agree": 0, "disagree": 1, "unreadable": 2, "cannot tell": 3}
 
@@ -36,8 +38,12 @@ class Repair:
 class Finding:
     """What became of one definition, one link of a chain, one goal or one thing that could not be read.
 
-    kind: "definition", "claim", "goal", "unchecked" or "problem".
-    verdict: "true", "false", "cannot tell", "shape", "undefined" or "syntax"; "" for a goal and what is unchecked.
+    kind: "definition", "claim", "goal", "unchecked", "declaration" or "problem".
+    verdict: "true", "false", "shape"; "true if" (under a reading that the message names), "open" (what it speaks of is
+    not defined), "structural zero" (0 = 0), "tried nowhere" (no step at which both sides exist), "cannot tell"; "not
+    about derivatives" (an approximation, a limit, a probability); "undefined" or "syntax" for what cannot be read; ""
+    for a goal and what is unchecked.
+    evidence: whether it is true, is no mere 0 = 0, and rests on a derivative: what a document needs one of.
     expected: the verdict that the document itself announces, or "" where it announces none; `steps_wanted`: the steps
     at which it says that the claim is false, or None. steps, false_steps, skipped: as in `Judgement`.
     """
@@ -57,6 +63,7 @@ class Finding:
     left: Any = None
     right: Any = None
     repair: Repair | None = None
+    evidence: bool = False
 
     @property
     def met(self) -> bool:
@@ -72,7 +79,7 @@ class Finding:
     @property
     def ok(self) -> bool:
         """Whether nothing is to be said against it: true, or wrong exactly as announced."""
-        return self.met if self.expected else self.verdict in ("true", "")
+        return self.met if self.expected else self.verdict in ("true", "", ASIDE)
 
     def lines(self, reveal: bool = False, hint: bool = False) -> list[str]:
         """For people: place, verdict, label and what was found, then both sides and the repair if they may be seen."""
@@ -82,12 +89,12 @@ class Finding:
             first += f"; the document announces {_announced(self.expected, self.steps_wanted)}"
         if self.repair is not None and (hint or reveal) and self.wrong:
             first += f": {self.repair.kind}"
-        found = [first]
+        found = [printable(first)]
         if self.left is not None:
             at = f"  at t={self.false_steps[0]}" if self.false_steps else ""
             found += [f"    left   = {_sample(self.left)}{at}", f"    right  = {_sample(self.right)}"]
         if self.repair is not None and reveal:
-            found.append(f"    {self.repair}")
+            found.append(printable(f"    {self.repair}"))
         return found
 
     def row(self, reveal: bool = False, hint: bool = False) -> tuple[str, str, str]:
@@ -107,7 +114,7 @@ class Finding:
             "changes": [list(change) for change in self.repair.changes],
             "result": self.repair.result,
         }
-        names = ("kind", "text", "label", "verdict", "message", "expected", "met", "ok")
+        names = ("kind", "text", "label", "verdict", "message", "expected", "met", "ok", "evidence")
         lists = ("steps", "false_steps", "skipped", "shapes")
         return (
             place
@@ -129,6 +136,8 @@ class DocumentReport:
     mentions: int = 0
     hint: bool = True
     reveal: bool = True
+    strict: bool = False
+    inferred: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -140,7 +149,8 @@ class DocumentReport:
             "true": verdicts["true"],
             "false": verdicts["false"],
             "shape": verdicts["shape"],
-            "cannot tell": verdicts["cannot tell"],
+            **{word: verdicts[word] for word in UNDECIDED},
+            ASIDE: verdicts[ASIDE],
             "unreadable": sum(finding.verdict in UNREADABLE for finding in self.findings),
             "goals": kinds["goal"],
             "unchecked": kinds["unchecked"],
@@ -158,12 +168,22 @@ class DocumentReport:
             return "disagree"
         if bad.intersection(UNREADABLE):
             return "unreadable"
-        judged = any(finding.kind in ("claim", "definition") for finding in self.findings)
-        return "cannot tell" if bad or not (judged or self._has_nothing_to_judge) else "agree"
+        return "cannot tell" if bad or self.why_unproven else "agree"
 
     @property
-    def _has_nothing_to_judge(self) -> bool:
-        return all(finding.kind in ("goal", "unchecked") for finding in self.findings)
+    def why_unproven(self) -> str:
+        """What a document lacks in which nothing is wrong: a judged derivative; strictly, what is set aside."""
+        if not any(finding.evidence for finding in self.findings):
+            return "no true claim rests on a derivative"
+        aside = [f"{count} {word}" for word, count in self.set_aside.items() if count]
+        return f"strict: {', '.join(aside)}" if self.strict and aside else ""
+
+    @property
+    def set_aside(self) -> dict[str, int]:
+        """How many relations are no part of what is proven, of each sort."""
+        counts = self.counts
+        announced = sum(bool(finding.expected) for finding in self.findings)
+        return {"announced as wrong": announced} | {word: counts[word] for word in ("unchecked", "goals", ASIDE)}
 
     @property
     def ok(self) -> bool:
@@ -177,24 +197,29 @@ class DocumentReport:
     def summary(self) -> str:
         """One line: the document and its counts; of the rarer ones, those that are not 0."""
         counts = self.counts
-        claims = sum(counts[word] for word in ("true", "false", "shape", "cannot tell"))
+        claims = sum(counts[word] for word in ("true", "false", "shape", *UNDECIDED))
         parts = [f"{counts['definitions']} definitions", f"{claims} claims: {counts['true']} true"]
         parts += [
             f"{counts['false']} false",
             f"{counts['shape']} of the wrong shape",
             f"{counts['cannot tell']} cannot tell",
         ]
-        rarer = ("unreadable", "goals", "unchecked", "skipped steps", "mentions")
+        rarer = (*UNDECIDED[1:], ASIDE, "unreadable", "goals", "unchecked", "skipped steps", "mentions")
         parts += [f"{counts[word]} {word}" for word in rarer if counts[word]]
         announced = sum(bool(finding.expected) for finding in self.findings)
         parts += [f"{counts['expectations met']} of {announced} expectations met"] if announced else []
-        return f"{self.name}: {', '.join(parts)}"
+        parts += [self.why_unproven] if self.why_unproven and self.verdict == "cannot tell" else []
+        return printable(f"{self.name}: {', '.join(parts)}")
 
-    def text(self, hint: bool = False, reveal: bool = False, every: bool = False) -> str:
-        """The findings that are not as they should be (or every one), one line each or more, then the summary."""
+    def text(self, hint: bool = False, reveal: bool = False, every: bool = False, explain: bool = False) -> str:
+        """The findings that are not as they should be (or every one), one line each or more, then the summary.
+
+        explain: also what was inferred of a document that does not declare everything, as front matter to paste.
+        """
         shown = [finding for finding in self.findings if every or not finding.ok]
         lines = [line for finding in shown for line in finding.lines(reveal, hint)]
-        return "\n".join([*lines, self.summary()])
+        inferred = [printable(line) for line in self.inferred.splitlines()] if explain else []
+        return "\n".join([*lines, *inferred, self.summary()])
 
     def __str__(self) -> str:
         return self.text(self.hint, self.reveal)
@@ -204,7 +229,8 @@ class DocumentReport:
     def to_json(self) -> dict[str, Any]:
         """The report as plain data, ready for json.dumps."""
         findings = [finding.to_json() for finding in self.findings]
-        return {"name": self.name, "verdict": self.verdict, "ok": self.ok, "counts": self.counts, "findings": findings}
+        return {"name": self.name, "verdict": self.verdict, "ok": self.ok, "counts": self.counts,
+                "inferred": self.inferred, "findings": findings}  # fmt: skip
 
     def _repr_markdown_(self) -> str:
         """A table of the equations, rendered, each with its mark: what a notebook shows."""
@@ -223,8 +249,7 @@ class Verification:
     def verdict(self) -> str:
         """The worst of the documents' verdicts; what was not read, or holds no equation, is not known to agree."""
         order = ("disagree", "unreadable", "cannot tell", "agree")
-        unknown = self.interrupted or not self._equations
-        found = {report.verdict for report in self.reports} | ({"cannot tell"} if unknown else set())
+        found = {report.verdict for report in self.reports} | ({"cannot tell"} if self.interrupted else set())
         return next((word for word in order if word in found), "cannot tell")
 
     @property
@@ -235,9 +260,9 @@ class Verification:
     def exit_status(self) -> int:
         return EXIT_STATUS[self.verdict]
 
-    def text(self, hint: bool = False, reveal: bool = False, every: bool = False) -> str:
+    def text(self, hint: bool = False, reveal: bool = False, every: bool = False, explain: bool = False) -> str:
         """The text of each report, and the verdict on all."""
-        parts = [report.text(hint, reveal, every) for report in self.reports]
+        parts = [report.text(hint, reveal, every, explain) for report in self.reports]
         count = f"{len(self.reports)} document{'s' * (len(self.reports) != 1)}"
         said = [count + ": " + self.verdict] + ["no equation was found"] * (not self._equations)
         return "\n".join([*parts, ", ".join([*said, *["interrupted"] * self.interrupted])])
@@ -261,16 +286,21 @@ class Verification:
         return json.dumps(self.to_json(), indent=1)
 
 
-def condition(steps: Iterable[int], last: int) -> str:
-    """The steps in words: "t = 0, 1, 2 of 0..4 (t <= T-3)", where `last` is T-1."""
+def printable(text: str) -> str:
+    """Nothing that would move a terminal's cursor or turn its text around: a document may hold any character."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def condition(steps: Iterable[int], last: int, first: int = 0) -> str:
+    """The steps in words: "t = 0, 1, 2 of 0..4 (t <= T-3)", where `last` is T-1 and `first` 0 (or T and 1)."""
     found = list(steps)
     if not found:
         return "every step"
-    if found == list(range(last + 1)):
-        return f"every t of 0..{last}"
-    text = f"t = {', '.join(map(str, found))} of 0..{last}"
-    if found[0] == 0 and found == list(range(found[-1] + 1)) and found[-1]:
-        text += f" (t <= T-{last + 1 - found[-1]})"
+    if found == list(range(first, last + 1)):
+        return f"every t of {first}..{last}"
+    text = f"t = {', '.join(map(str, found))} of {first}..{last}"
+    if found[0] == first and found == list(range(first, found[-1] + 1)) and found[-1] > first:
+        text += f" (t <= T-{last + 1 - first - found[-1]})"
     elif found == list(range(found[0], last + 1)) and len(found) > 1:
         text += f" (t >= {found[0]})"
     return text

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
-from gradlab.verifier.shapes import Shape, Trouble
+from gradlab.verifier.shapes import Shape, Trouble, shape_of
 from gradlab.verifier.terms import Name, Term, Time
 
 _ACCENT = re.compile(r"\\(hat|tilde|bar|vec|dot)\s*(?:\{([^{}]*)\}|([A-Za-z]))")
 _WRAPPER = re.compile(r"\\(?:mathrm|text|mathbf|boldsymbol|mathit|mathcal|mathsf|operatorname|bm)\s*\{([^{}]*)\}")
 _TIME_INSIDE = re.compile(r"\(\s*([A-Za-z]?)\s*((?:[+-]\s*\d{1,4})?)\s*\)(?=[\s}]*\Z)")
 _PLAIN = re.compile(r"[A-Za-z]\w*")
+
+MORE_STEPS = 2
 
 
 @dataclass
@@ -22,6 +25,11 @@ class Symbol:
     kind: "given" (declared: takes random values), "forward" (computed from such), "derivative" (defined through ∂) or
     "function" (of `parameter`). A symbol that is `timed` has a value at every step; `before` lists the steps before 0
     at which it is declared. `body` is its definition's right-hand side, None for what is given or not yet defined.
+    `space`: the names of its two sizes, where it is declared with such; () for a number. `indices`: the letters of a
+    definition by entries, whose body is one entry. `values`: what a given symbol takes: "" (any), "one-hot",
+    "probabilities", "positive", "identity" or "ones". `parameters`: those of a function of several arguments. `starts`:
+    its values at single steps, where the document gives them; `ahead`: whether its values behind the last step are
+    given; `shift`: how much later than the steps its definition holds.
     """
 
     name: str
@@ -33,11 +41,28 @@ class Symbol:
     body: Term | None = None
     parameter: str = ""
     at_steps: bool = True
+    space: tuple[str, ...] = ()
+    indices: tuple[str, ...] = ()
+    values: str = ""
+    parameters: tuple[Name, ...] = ()
+    starts: dict[int, Term] = field(default_factory=dict)
+    ahead: bool = False
+    shift: int = 0
+    is_scalar: bool = False
+    declared: bool = False
 
 
 @dataclass
 class Scope:
-    """Everything declared and defined so far."""
+    """Everything declared and defined so far.
+
+    first: the first step; base: the first value of an index; layout, strict: as in `shapes.Context`; partial: what ∂
+    means, "total" or "immediate". In a strict scope what is not declared is undefined, and `=` always claims.
+    conventions: what of this the document says; assumed, assumptions: what its front matter says of symbols, and the
+    mathematics in it. arbitrary: functions and losses of which nothing is known but that they are smooth;
+    labels_of_sizes: letters that name a size; totals: sizes that are sums of others; spans: those of what is indexed
+    by i + k, which are sums and a constant.
+    """
 
     sizes: dict[str, int] = field(default_factory=dict)
     steps: int = 5
@@ -46,14 +71,64 @@ class Scope:
     default_time: Time | None = None
     cell: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    fixed: set[str] = field(default_factory=set)
+    first: int = 0
+    base: int = 1
+    layout: str = "shape"
+    partial: str = "total"
+    product: str = "elementwise"
+    conventions: set[str] = field(default_factory=set)
+    assumed: list[tuple[str, tuple[str, ...] | None, str]] = field(default_factory=list)
+    assumptions: list[tuple[str, int]] = field(default_factory=list)
+    strict: bool = True
+    indices: set[str] = field(default_factory=set)
+    arbitrary: set[str] = field(default_factory=set)
+    labels_of_sizes: set[str] = field(default_factory=set)
+    totals: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    spans: dict[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
 
-    def find(self, spelling: str, at: int = 0) -> Symbol:
-        """The symbol of that spelling.
+    def range(self) -> range:
+        """The steps that there are."""
+        return range(self.first, self.first + self.steps)
+
+    @property
+    def last(self) -> Time:
+        """The last step, as a time."""
+        return Time.of("T", self.first - 1)
+
+    def clock(self, step: int | None) -> dict[str, int]:
+        """What T stands for, and t at a step."""
+        return {"T": self.steps} if step is None else {"T": self.steps, "t": step}
+
+    def elsewhere(self) -> Scope:
+        """The same symbols at more steps and at other sizes, but for those that are fixed."""
+        free = [name for name in self.sizes if name not in self.fixed | set(self.totals) | set(self.spans)]
+        values = [self.sizes[name] for name in free]
+        moved = (
+            values[1:] + values[:1] if len(set(values)) > 1 else [size - 1 if size > 2 else size + 1 for size in values]
+        )
+        sizes = self.sizes | dict(zip(free, moved, strict=True))
+        for name, members in self.totals.items():
+            sizes[name] = sum(sizes.get(member, 1) for member in members)
+        for name, (parts, constant) in self.spans.items():
+            sizes[name] = sum(sizes[part] for part in parts) + constant
+        steps = self.steps if "T" in self.fixed else self.steps + MORE_STEPS
+        other = replace(self, sizes=sizes, steps=steps, symbols={})
+        for name, symbol in self.symbols.items():
+            shape = Shape(tuple(int(size) if size.isdigit() else sizes[size] for size in symbol.space))
+            if symbol.body is not None and symbol.kind != "function" and not symbol.space and self.strict:
+                other.symbols[name] = symbol  # a definition may refer to itself at an earlier step
+                with suppress(Trouble):
+                    shape = shape_of(symbol.body, other)
+            other.symbols[name] = replace(symbol, shape=shape)
+        return other
+
+    def find(self, name: str, spelling: str, at: int = 0) -> Symbol:
+        """The symbol of a plain name, which the document spells so.
 
         Raises:
             Trouble: kind "undefined", with the nearest known spelling.
         """
-        name, _ = canonical(spelling, at)
         name = self.aliases.get(name, name)
         found = self.symbols.get(name)
         if found is None:
@@ -64,6 +139,9 @@ class Scope:
 
     def shape_of_name(self, name: Name) -> Shape:
         return self.symbols[name.name].shape
+
+    def shape_of_symbol(self, name: str) -> Shape:
+        return self.symbols[name].shape
 
 
 def canonical(spelling: str, at: int = 0) -> tuple[str, Time | None]:
@@ -89,8 +167,8 @@ def canonical(spelling: str, at: int = 0) -> tuple[str, Time | None]:
     return name, time
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
     """The known word most like another one, or "" if none is."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(word, list(known), 1, 0.6)), "")
+    return next(iter(get_close_matches(word, list(known), 1, cutoff)), "")

@@ -10,21 +10,31 @@ A derivative remembers both spaces, so that a product of derivatives contracts o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gradlab.verifier.terms import (
     Add,
     Apply,
+    Arbitrary,
+    Blocks,
+    Count,
     Derivative,
     Diagonal,
     Elementwise,
     ElementwisePower,
+    Entry,
+    Function,
+    IndexSum,
+    Indicator,
     Name,
     Negative,
     Number,
     Ones,
+    Outer,
     Power,
+    PowerBy,
     Product,
+    ProductOver,
     Quotient,
     SquaredNorm,
     Subtract,
@@ -74,117 +84,209 @@ class Shape(NamedTuple):
         return _by(self.dims) if self.dims else "a number"
 
 
-def of_derivative(over: Shape, under: Shape) -> Shape:
+class Context(Protocol):
+    """What shapes depend on beside the term: the symbols, the sizes, and how the document is read.
+
+    layout: "shape" (a gradient has the shape of what it is by, the numerator of a Jacobian runs along its rows),
+    "numerator" (a gradient is transposed) or "denominator" (a Jacobian is, and chains run from right to left).
+    strict: whether nothing is broadcast but numbers, and only scalars have powers.
+    """
+
+    layout: str
+    strict: bool
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The sizes by their names."""
+
+    def shape_of_name(self, name: Name) -> Shape:
+        """The shape of a symbol."""
+
+    def shape_of_symbol(self, name: str) -> Shape:
+        """The shape of a symbol by its plain name."""
+
+
+def of_derivative(over: Shape, under: Shape, layout: str = "shape") -> Shape:
     """The shape of ∂over/∂under: that of `under` for a scalar, the Jacobian for two vectors, else a tensor."""
     m, n = _space(over), _space(under)
     if m == (1, 1):
-        return Shape(n, m, n)
+        return Shape(n[::-1] if layout == "numerator" else n, m, n)
     if n == (1, 1):
-        return Shape(m, m, n)
+        return Shape(m[::-1] if layout == "denominator" else m, m, n)
     if (m[0] == 1 and n[0] == 1) or (m[1] == 1 and n[1] == 1):
-        return Shape((m[0] * m[1], n[0] * n[1]), m, n)
+        found = (m[0] * m[1], n[0] * n[1])
+        return Shape(found[::-1] if layout == "denominator" else found, m, n)
     if 1 in m and 1 in n:
         raise Trouble("shape", f"the derivative of {over} by {under}: wanted a row by a row, or a column by a column")
     return Shape((*m, *n), m, n)
 
 
-def shape_of(term: Term, names: Callable[[Name], Shape], sizes: Mapping[str, int]) -> Shape:
-    """The shape of a term. `names` gives that of a symbol, `sizes` the declared sizes.
+def shape_of(term: Term, context: Context) -> Shape:
+    """The shape of a term.
 
     Raises:
         Trouble: kind "shape": the message tells both shapes.
     """
 
     def shape(part: Term) -> Shape:
-        return shape_of(part, names, sizes)
+        return shape_of(part, context)
 
     match term:
         case Number():
             return Shape(())
         case Ones(size):
-            return Shape((1, sizes[size])) if size else Shape(())
+            return Shape((1, context.sizes[size])) if size else Shape(())
         case Name():
-            return names(term)
-        case Negative(inner) | Sum(term=inner):
+            return context.shape_of_name(term)
+        case Negative(inner) | Sum(term=inner) | IndexSum(term=inner):
             return shape(inner)
         case Apply(term=inner) | ElementwisePower(inner):
             return _matrix(shape(inner), "an elementwise function", term).plain
         case Add(left, right) | Subtract(left, right):
-            return _sum(shape(left), shape(right), "sum" if isinstance(term, Add) else "difference", term)
+            return _sum(shape(left), shape(right), "sum" if isinstance(term, Add) else "difference", term, context)
         case Elementwise(left, right):
-            return _elementwise(shape(left), shape(right), term)
+            return _elementwise(shape(left), shape(right), term, context)
         case Product(left, right):
             for side in (left, right):
                 if isinstance(side, Ones) and not side.size:
                     raise Trouble(
                         "shape", r"the size of \mathbf{1} in a product is open: write \mathbf{1}_{H}", side.at
                     )
-            return product(shape(left), shape(right), term.at)
+            return product(shape(left), shape(right), term.at, context)
         case Derivative(of, by):
-            return of_derivative(shape(of), shape(by))
+            return of_derivative(shape(of), shape(by), context.layout)
         case _:
-            return _of_matrix(term, shape)
+            return _of_matrix(term, shape, context)
 
 
-def _of_matrix(term: Term, shape: Callable[[Term], Shape]) -> Shape:
+def _of_matrix(term: Term, shape: Callable[[Term], Shape], context: Context) -> Shape:
     match term:
         case Transpose(inner):
             found = _matrix(shape(inner), "a transpose", term)
             return Shape(found.dims[::-1])
         case Power(inner, exponent):
             found = shape(inner)
-            if not found.is_scalar:
+            square = len(found.dims) == 2 and found.dims[0] == found.dims[1]
+            if not found.is_scalar and (context.strict or (found.is_tensor or (1 not in found.dims and not square))):
                 raise Trouble(
                     "shape", rf"the power {exponent} of {found}: ^{{\odot {exponent}}} is elementwise", term.at
                 )
             return found.plain
         case Quotient(left, right):
             over, under = shape(left), shape(right)
-            if not under.is_scalar:
+            if under.is_scalar:
+                return Shape((1, 1)) if over.is_number and not under.is_number else over
+            if context.strict or not (over.is_number or over.dims == under.dims):
                 raise Trouble("shape", f"a quotient of {over} by {under}: wanted a scalar below the line", term.at)
-            return Shape((1, 1)) if over.is_number and not under.is_number else over
+            return under.plain
         case Diagonal(inner):
             found = shape(inner)
-            if found.is_tensor or 1 not in found.dims:
+            square = len(found.dims) == 2 and found.dims[0] == found.dims[1] != 1
+            if not found.dims or found.is_tensor or (1 not in found.dims and (context.strict or not square)):
                 raise Trouble("shape", f"diag of {found}: wanted a row or a column", term.at)
             size = max(found.dims)
             return Shape((size, size))
         case SquaredNorm(inner):
             found = _matrix(shape(inner), "a norm", term)
             return Shape((1, 1)) if found.dims else found
+        case _:
+            return _rare(term, shape, context)
+
+
+def _rare(term: Term, shape: Callable[[Term], Shape], context: Context) -> Shape:
+    match term:
+        case PowerBy(inner, exponent):
+            base, power = _matrix(shape(inner), "a power", term), shape(exponent)
+            return (power if base.is_scalar and not power.is_scalar else base).plain
+        case Entry(inner, indices):
+            found = shape(inner)
+            axes = [size for size in found.dims if size != 1] if len(indices) == 1 else list(found.dims)
+            if len(axes) != len(indices):
+                raise Trouble("shape", f"{len(indices)} indices of {found}", term.at)
+            return Shape(())
+        case Indicator() | Count():
+            return Shape(())
+        case ProductOver(term=inner):
+            found = shape(inner)
+            if found.is_tensor or (not found.is_scalar and found.dims[0] != found.dims[1]):
+                raise Trouble("shape", f"a product over steps of {found}: wanted a square matrix", term.at)
+            return found.plain
+        case Function(name, inner):
+            return _of_function(name, _matrix(shape(inner), name, term), term)
+        case Outer(left, right):
+            over, under = shape(left), shape(right)
+            for each in (over, under):
+                if each.is_tensor or 1 not in each.dims:
+                    raise Trouble("shape", f"an outer product of {over} and {under}: wanted two vectors", term.at)
+            return Shape((max(over.dims), max(under.dims)))
+        case Blocks():
+            return _of_blocks(term, shape)
+        case Arbitrary(name):
+            return context.shape_of_symbol(name)
     raise TypeError(f"no shape for a {type(term).__name__}")
 
 
-def product(left: Shape, right: Shape, at: int = 0) -> Shape:
+def _of_function(name: str, inner: Shape, term: Term) -> Shape:
+    if name == "softmax":
+        return inner.plain
+    if name == "inverse":
+        if inner.is_scalar or inner.dims[0] == inner.dims[1]:
+            return inner.plain
+        raise Trouble("shape", f"the inverse of {inner}: wanted a square matrix", term.at)
+    if name in ("trace", "det") and inner.dims and inner.dims[0] != inner.dims[1]:
+        raise Trouble("shape", f"the {name} of {inner}: wanted a square matrix", term.at)
+    if name == "vec" and inner.dims:
+        return Shape((inner.dims[0] * inner.dims[1], 1))
+    return Shape(())
+
+
+def _of_blocks(term: Blocks, shape: Callable[[Term], Shape]) -> Shape:
+    rows = [[_matrix(shape(cell), "a block", term) for cell in row] for row in term.rows]
+    dims = [[cell.dims or (1, 1) for cell in row] for row in rows]
+    if term.concatenates and all(cell[1] == 1 for cell in dims[0]) and not all(cell[0] == 1 for cell in dims[0]):
+        return Shape((sum(cell[0] for cell in dims[0]), 1))
+    heights = [{cell[0] for cell in row} for row in dims]
+    widths = {sum(cell[1] for cell in row) for row in dims}
+    if any(len(height) > 1 for height in heights) or len(widths) > 1:
+        raise Trouble("shape", "the blocks of a matrix do not fit together", term.at)
+    return Shape((sum(height.pop() for height in heights), widths.pop()))
+
+
+def product(left: Shape, right: Shape, at: int = 0, context: Context | None = None) -> Shape:
     """The shape of a product: by a scalar, a contraction over a shared space, or of two matrices that conform."""
-    kind = how_to_multiply(left, right)
+    layout = context.layout if context is not None else "shape"
+    kind = how_to_multiply(left, right, layout)
     if kind == "scalar":
         if left.is_scalar and right.is_scalar:
             return Shape((1, 1) if (1, 1) in (left.dims, right.dims) else ())
         return right if left.is_scalar else left
     if kind == "chain":
-        return of_derivative(Shape(left.over or (1, 1)), Shape(right.under or (1, 1)))
+        return of_derivative(Shape(left.over or (1, 1)), Shape(right.under or (1, 1)), layout)
+    if kind == "reversed chain":
+        return of_derivative(Shape(right.over or (1, 1)), Shape(left.under or (1, 1)), layout)
     if kind == "from the left":
         over = (1, 1) if left.dims == right.over else (1, left.dims[0])
-        return of_derivative(Shape(over), Shape(right.under or (1, 1)))
+        return of_derivative(Shape(over), Shape(right.under or (1, 1)), layout)
     if kind == "inside":
-        return of_derivative(Shape((left.dims[0], right.dims[1])), Shape(left.under or (1, 1)))
+        return of_derivative(Shape((left.dims[0], right.dims[1])), Shape(left.under or (1, 1)), layout)
     if kind == "matrix":
         return Shape((left.dims[0], right.dims[1]))
     hint = r"; \odot would" if left.dims == right.dims and not left.is_tensor else ""
     raise Trouble("shape", f"matrix product of {left} and {right} does not conform{hint}", at)
 
 
-def how_to_multiply(left: Shape, right: Shape) -> str:
+def how_to_multiply(left: Shape, right: Shape, layout: str = "shape") -> str:
     """Which product two shapes have: "scalar", "chain", "from the left", "inside", "matrix", or "" for none.
 
-    chain: two derivatives, over the space below the left and above the right. from the left: a delta or a Jacobian
-    times a tensor, over the tensor's upper space. inside: a tensor times a matrix, which acts on what was
-    differentiated.
+    In the denominator layout a chain is a "reversed chain". chain: two derivatives, over the space below the left and
+    above the right. from the left: a delta or a Jacobian times a tensor, over the tensor's upper space. inside: a
+    tensor times a matrix, which acts on what was differentiated.
     """
     if left.is_scalar or right.is_scalar:
         return "scalar"
-    if left.under is not None and right.over is not None and left.under == right.over:
+    if layout == "denominator" and None not in (left.over, right.under) and left.over == right.under:
+        return "reversed chain"
+    if layout != "denominator" and None not in (left.under, right.over) and left.under == right.over:
         return "chain"
     if right.is_tensor:
         upper = right.over or (0, 0)
@@ -202,7 +304,13 @@ def same(left: Shape, right: Shape) -> bool:
     return left.dims == right.dims or left.is_number or right.is_number
 
 
-def _sum(left: Shape, right: Shape, what: str, term: Term) -> Shape:
+def _sum(left: Shape, right: Shape, what: str, term: Term, context: Context) -> Shape:
+    if not context.strict:
+        if {left.is_scalar, right.is_scalar} == {True}:
+            return left.plain if left.dims else right.plain
+        rows = [side for side in (left, right) if len(side.dims) == 2 and side.dims[0] == 1 != side.dims[1]]
+        if len(rows) == 1 and len(left.dims) == len(right.dims) == 2 and left.dims[1] == right.dims[1]:
+            return (right if rows[0] is left else left).plain  # a row added to each row of a batch
     if not same(left, right):
         raise Trouble("shape", f"{what} of {left} and {right}: wanted one shape", term.at)
     if left.is_number or right.is_number:
@@ -210,9 +318,11 @@ def _sum(left: Shape, right: Shape, what: str, term: Term) -> Shape:
     return left if left == right else left.plain
 
 
-def _elementwise(left: Shape, right: Shape, term: Term) -> Shape:
+def _elementwise(left: Shape, right: Shape, term: Term, context: Context) -> Shape:
+    if not context.strict and (left.is_scalar or right.is_scalar):
+        return (right if left.is_scalar else left).plain
     if left.is_tensor or right.is_tensor or not same(left, right):
-        conforms = bool(how_to_multiply(left, right))
+        conforms = bool(how_to_multiply(left, right, context.layout))
         hint = "; the matrix product would" if conforms else ""
         raise Trouble("shape", f"elementwise product of {left} and {right} does not conform{hint}", term.at)
     return (right if left.is_number else left).plain

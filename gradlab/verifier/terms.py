@@ -177,19 +177,115 @@ class Sum(Term):
 
 @dataclass(frozen=True)
 class Derivative(Term):
-    """∂of/∂by: total, or, with immediate, the states of earlier steps held constant."""
+    """∂of/∂by: total, or, with immediate, the states of earlier steps held constant. said: it is written as total."""
 
     of: Term
     by: Name
     immediate: bool = False
+    said: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class PowerBy(Term):
+    """A scalar to the power of another, or each entry to it."""
+
+    term: Term
+    exponent: Term
+
+
+@dataclass(frozen=True)
+class Entry(Term):
+    """One entry of a matrix, or of a row or a column; each index is linear in letters, and counts from `base`."""
+
+    term: Term
+    indices: tuple[Time, ...]
+
+
+@dataclass(frozen=True)
+class IndexSum(Term):
+    """The sum of a term over every value of an index letter, but for those that equal `without`."""
+
+    letter: str
+    term: Term
+    without: Time | None = None
+    upper: str = ""
+
+
+@dataclass(frozen=True)
+class ProductOver(Term):
+    """The matrix product of a term over letter = low, …, high, from the left; downward: from high to low."""
+
+    letter: str
+    low: Time
+    high: Time
+    term: Term
+    downward: bool = False
+
+
+@dataclass(frozen=True)
+class Indicator(Term):
+    """1 where two times or indices are as the sign says, else 0: Kronecker's delta and indicators."""
+
+    left: Time
+    sign: str
+    right: Time
+
+
+@dataclass(frozen=True)
+class Count(Term):
+    """A size, or a time or an index, as a number."""
+
+    size: str = ""
+    time: Time | None = None
+
+
+@dataclass(frozen=True)
+class Function(Term):
+    """A function of a whole matrix. name: one of softmax, logsumexp, sum, mean, trace, det, inverse, max, vec."""
+
+    name: str
+    term: Term
+
+
+@dataclass(frozen=True)
+class Outer(Term):
+    """The outer product of two vectors."""
+
+    left: Term
+    right: Term
+
+
+@dataclass(frozen=True)
+class Blocks(Term):
+    """A matrix of blocks, row by row; a concatenation is one row of blocks or one column of them."""
+
+    rows: tuple[tuple[Term, ...], ...]
+    concatenates: bool = False
+
+
+@dataclass(frozen=True)
+class Arbitrary(Term):
+    """An arbitrary smooth function of other terms, with values of the shape of the symbol `name`."""
+
+    name: str
+    arguments: tuple[Term, ...]
+    everywhere: bool = False
 
 
 def parts(term: Term) -> Iterator[tuple[str, Term]]:
-    """The terms that a term is made of, each with its field's name."""
+    """The terms that a term is made of, each with its field's name; one in a tuple has the name "field.index"."""
     for entry in fields(term):
         value = getattr(term, entry.name)
         if isinstance(value, Term):
             yield entry.name, value
+        elif isinstance(value, tuple):
+            for index, part in enumerate(value):
+                if isinstance(part, Term):
+                    yield f"{entry.name}.{index}", part
+                elif isinstance(part, tuple):
+                    for column, each in enumerate(part):
+                        if isinstance(each, Term):
+                            yield f"{entry.name}.{index}.{column}", each
 
 
 def walk(term: Term) -> Iterator[Term]:
@@ -202,15 +298,44 @@ def walk(term: Term) -> Iterator[Term]:
 def letters(term: Term) -> set[str]:
     """The index letters that a term's value depends on: those of its times, less those that it sums over."""
     found = {letter for _, part in parts(term) for letter in letters(part)}
-    if isinstance(term, Sum):
+    if isinstance(term, (Sum, IndexSum, ProductOver)):
         found.discard(term.letter)
-    times = [term.low, term.high] if isinstance(term, Sum) else [term.time] if isinstance(term, Name) else []
+    times: list[Time | None] = []
+    match term:
+        case Sum(low=low, high=high) | ProductOver(low=low, high=high):
+            times = [low, high]
+        case Name(time=time) | Count(time=time) | IndexSum(without=time):
+            times = [time]
+        case Entry(indices=indices):
+            times = list(indices)
+        case Indicator(left, _, right):
+            times = [left, right]
+        case _:
+            pass
     return found | {letter for time in times if time is not None for letter, _ in time.letters}
 
 
 def rebuilt(term: Term, change: Callable[[Term], Term]) -> Term:
     """The term with each of its parts changed."""
-    changed: Any = {name: change(part) for name, part in parts(term)}
+    found = {name: change(part) for name, part in parts(term)}
+    return _with_parts(term, found) if found else term
+
+
+def _with_parts(term: Term, found: Mapping[str, Term]) -> Term:
+    changed: dict[str, Any] = {}
+    for name, part in found.items():
+        field_name, *places = name.split(".")
+        if not places:
+            changed[field_name] = part
+            continue
+        value = list(changed.get(field_name, getattr(term, field_name)))
+        if len(places) == 1:
+            value[int(places[0])] = part
+        else:
+            row = list(value[int(places[0])])
+            row[int(places[1])] = part
+            value[int(places[0])] = tuple(row)
+        changed[field_name] = tuple(value)
     return replace(term, **changed)
 
 
@@ -221,8 +346,7 @@ def replaced(term: Term, old: Term, new: Term) -> Term:
 
 def with_part(term: Term, name: str, part: Term) -> Term:
     """The term with one of its parts replaced."""
-    changed: Any = {name: part}
-    return replace(term, **changed)
+    return _with_parts(term, {name: part})
 
 
 def latex(term: Term, level: int = 0) -> str:
@@ -234,11 +358,20 @@ def latex(term: Term, level: int = 0) -> str:
         case Negative(inner):
             return _wrapped(f"-{latex(inner, 1)}", level > 0)
         case Product(left, right, sign):
-            return _wrapped(f"{latex(left, 1)} {sign} {latex(right, 2)}".replace("  ", " "), level > 1)
+            loose = isinstance(left, Elementwise) or (isinstance(left, Product) and left.sign not in ("", sign))
+            first = latex(left, 2 if loose and not sign else 1)
+            return _wrapped(f"{first} {sign} {latex(right, 2)}".replace("  ", " "), level > 1)
         case Elementwise(left, right):
             return _wrapped(rf"{latex(left, 1)} \odot {latex(right, 2)}", level > 1)
         case Sum():
             return _wrapped(rf"\sum_{{{term.text}}} {latex(term.term, 1)}", level > 0)
+        case IndexSum(letter, inner, without):
+            below = letter if without is None else rf"{letter} \neq {without}"
+            return _wrapped(rf"\sum_{{{below}}} {latex(inner, 1)}", level > 0)
+        case ProductOver(letter, low, high, inner):
+            return _wrapped(rf"\prod_{{{letter}={low}}}^{{{high}}} {latex(inner, 1)}", level > 0)
+        case Outer(left, right):
+            return _wrapped(rf"{latex(left, 1)} \otimes {latex(right, 2)}", level > 1)
         case _:
             return _factor(term)
 
@@ -260,6 +393,8 @@ def _factor(term: Term) -> str:
         case Quotient(left, right):
             return rf"\frac{{{latex(left)}}}{{{latex(right)}}}"
         case Apply(function, inner, primed):
+            if function.startswith("?"):
+                return f"{function[1:]}{chr(39) * primed}({latex(inner)})"
             return rf"\{function}{chr(39) * primed}({latex(inner)})"
         case Diagonal(inner):
             return rf"\operatorname{{diag}}({latex(inner)})"
@@ -268,6 +403,32 @@ def _factor(term: Term) -> str:
         case Derivative(of, by, immediate):
             plus = "^+" if immediate else ""
             return rf"\frac{{\partial{plus} {latex(of, 2)}}}{{\partial {latex(by)}}}"
+        case _:
+            return _rare(term)
+
+
+def _rare(term: Term) -> str:
+    match term:
+        case PowerBy(inner, exponent):
+            if isinstance(exponent, Number) and exponent.value == Fraction(1, 2):
+                return rf"\sqrt{{{latex(inner)}}}"
+            return f"{latex(inner, 2)}^{{{latex(exponent)}}}"
+        case Entry(inner, indices):
+            text = ",".join(map(str, indices)) if any(len(str(i)) > 1 for i in indices) else "".join(map(str, indices))
+            return f"{latex(inner, 2)}_{{{text}}}"
+        case Indicator(left, sign, right):
+            return rf"\mathbb{{1}}[{left} {sign} {right}]"
+        case Count(size, time):
+            return size or str(time)
+        case Function(name, inner):
+            return latex(inner, 2) + "^{-1}" if name == "inverse" else rf"\operatorname{{{name}}}({latex(inner)})"
+        case Blocks(rows, concatenates):
+            if concatenates:
+                return "[" + ", ".join(latex(cell) for row in rows for cell in row) + "]"
+            lines = r" \\ ".join(" & ".join(latex(cell) for cell in row) for row in rows)
+            return rf"\begin{{pmatrix}} {lines} \end{{pmatrix}}"
+        case Arbitrary(name, arguments):
+            return f"{name}({', '.join(latex(each) for each in arguments)})"
         case _:
             raise TypeError(f"no way to write a {type(term).__name__}")
 

@@ -10,29 +10,21 @@ from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property
-from math import inf
+from itertools import product
 from random import Random
-from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.ball import Ball
+from gradlab.arithmetic.ball import Ball, balls
 from gradlab.arithmetic.tape import Variable, gradient, variables
-from gradlab.verifier.evaluate import Clock, Program, compiled
-from gradlab.verifier.scope import Scope
-from gradlab.verifier.shapes import Trouble, shape_of
-from gradlab.verifier.terms import Derivative, Name, Term, letters, walk
+from gradlab.verifier.evaluate import Clock, NoSuchStep, Program, compiled
+from gradlab.verifier.limits import Limits
+from gradlab.verifier.scope import Scope, Symbol
+from gradlab.verifier.shapes import Shape, Trouble, shape_of
+from gradlab.verifier.terms import Arbitrary, Derivative, Name, Term, letters, walk
 
 Key = tuple[str, int | None]
-
-
-class NoSuchStep(Exception):
-    """A symbol was asked for at a time at which it does not exist. Caught within this package."""
-
-
-class OutOfTime(Exception):
-    """The time allowed for a document is used up. Caught within this package."""
 
 
 class Programs:
@@ -41,18 +33,19 @@ class Programs:
     Args:
         scope: every symbol of the document.
         terms: the sides of its claims: they tell of which weights the copies at single steps are wanted.
-        deadline: the time.monotonic() after which `tick` raises OutOfTime.
+        limits: of the time and the memory of the document.
     """
 
-    def __init__(self, scope: Scope, terms: Iterable[Term] = (), deadline: float = inf) -> None:
+    def __init__(self, scope: Scope, terms: Iterable[Term] = (), limits: Limits | None = None) -> None:
         self.scope = scope
-        self.deadline = deadline
+        self.limits = limits or Limits()
         bodies = [symbol.body for symbol in scope.symbols.values() if symbol.body is not None]
         below = [part.by for term in (*terms, *bodies) for part in walk(term) if isinstance(part, Derivative)]
         weights = {s.name for s in scope.symbols.values() if s.kind == "given" and not s.timed}
         self.below = weights | {by.name for by in below}
         self.copied = {by.name for by in below if by.time is not None and not scope.symbols[by.name].timed}
         self._found: dict[Term, Program] = {}
+        self.sides: dict[Term, set[bool]] = {}
 
     def __call__(self, term: Term) -> Program:
         found = self._found.get(term)
@@ -61,9 +54,15 @@ class Programs:
         return found
 
     def tick(self) -> None:
-        """Raise OutOfTime if the deadline has passed."""
-        if monotonic() > self.deadline:
-            raise OutOfTime
+        """Raise OutOfTime if the limits are used up."""
+        self.limits.tick()
+
+    def note(self, term: Term, argument: Any) -> None:
+        """Keep on which sides of 0 the arguments of a piecewise function lay."""
+        sides = self.sides.setdefault(term, set())
+        if len(sides) < 2:
+            entries = np.ravel(np.asarray(argument, dtype=object))
+            sides.update(bool((x.value if type(x) is Variable else x) > 0) for x in entries)
 
     def relevant(self, term: Term, clock: Clock) -> tuple[tuple[str, int], ...]:
         """What of the clock a term's value depends on: its own letters, and the step if it uses a copied weight."""
@@ -82,7 +81,7 @@ class World:
         self.nodes: dict[Key, Any] = {}
         self._underway: set[Key] = set()
         self._adjoints: dict[Any, list[dict[Key, Any]]] = {}
-        for step in range(start, self.scope.steps):  # in order of time, so that no recursion over steps is deep
+        for step in range(max(start, self.scope.first), self.scope.range().stop):  # so no recursion over steps is deep
             for symbol in self.scope.symbols.values():
                 if symbol.kind == "forward" and symbol.timed:
                     self._try(symbol.name, step)
@@ -92,7 +91,7 @@ class World:
 
     def _try(self, name: str, step: int) -> None:
         self.tick()
-        with suppress(NoSuchStep, Trouble):  # said where a claim needs it
+        with suppress(NoSuchStep, Trouble, KeyError):  # said where a claim needs it
             self.node(name, step)
 
     def name(self, name: Name, clock: Clock) -> Any:
@@ -125,24 +124,72 @@ class World:
         symbol = self.scope.symbols[name]
         if self.past is not None and (symbol.kind == "given" if time is None else time < self.start):
             return variables(values_of(self.past.node(name, time)))
-        if symbol.kind == "given" or (time is not None and time in symbol.before):
-            if time is not None and time not in symbol.before:
-                if not 0 <= time < self.scope.steps:
+        if time is not None and time in symbol.starts:
+            return _as_variables(self.programs(symbol.starts[time])(self, self.scope.clock(None)), symbol.shape.dims)
+        if symbol.ahead and time is not None and time >= self.scope.range().stop:
+            return variables(random_balls(self.point, key, symbol.shape.dims, symbol.values))
+        if symbol.values in ("identity", "ones"):
+            made = (
+                np.eye(symbol.shape.dims[0], dtype=int)
+                if symbol.values == "identity"
+                else np.ones(symbol.shape.dims, int)
+            )
+            return variables(balls(made))
+        is_before = time is not None and time in symbol.before and not time >= self.scope.first + symbol.shift
+        if (
+            symbol.kind == "given"
+            or is_before
+            or (time is not None and time < self.scope.first + symbol.shift and symbol.shift > 0)
+        ):
+            if time is not None and time not in symbol.before and symbol.shift <= 0:
+                if time not in self.scope.range():
                     raise NoSuchStep
                 if not symbol.at_steps:
                     raise Trouble("undefined", f"{symbol.text} is declared before step 0 only and never defined")
-            return variables(random_balls(self.point, key, symbol.shape.dims))
-        if symbol.timed and not 0 <= (time or 0) < self.scope.steps:
+            return variables(random_balls(self.point, key, symbol.shape.dims, symbol.values))
+        low, high = self.scope.first + symbol.shift, self.scope.range().stop + symbol.shift
+        if symbol.timed and time is not None and not min(low, self.scope.first) <= time < high:
             raise NoSuchStep
         if key in self._underway:
             raise Trouble("undefined", f"{symbol.text} is defined by itself at the same step")
         self._underway.add(key)
         try:
             assert symbol.body is not None
-            clock = {"T": self.scope.steps} if time is None else {"T": self.scope.steps, "t": time}
+            clock = self.scope.clock(time)
+            if symbol.indices:
+                return self._by_entries(symbol, clock)
             return _as_variables(self.programs(symbol.body)(self, clock), symbol.shape.dims)
         finally:
             self._underway.remove(key)
+
+    def _by_entries(self, symbol: Symbol, clock: Clock) -> Any:
+        """The value of a symbol of which a definition gives each entry."""
+        assert symbol.body is not None
+        program, dims = self.programs(symbol.body), symbol.shape.dims
+        axes = [size for size in dims if size != 1] if len(symbol.indices) == 1 else list(dims)
+        entries = []
+        for at in product(*(range(self.scope.base, self.scope.base + size) for size in axes)):
+            self.tick()
+            found = program(self, {**clock, **dict(zip(symbol.indices, at, strict=True))})
+            entries.append(np.asarray(found, dtype=object).reshape(-1)[0])
+        return _as_variables(np.array(entries, dtype=object), dims)
+
+    def note(self, term: Term, argument: Any) -> None:
+        self.programs.note(term, argument)
+
+    def generic(self, name: str, primed: bool) -> Any:
+        return smooth(self.point, name, primed)
+
+    def arbitrary(self, term: Arbitrary, clock: Clock) -> Any:
+        """An arbitrary smooth function of all entries of several terms, at all steps if `everywhere`."""
+        clocks = [{**clock, "t": step} for step in self.scope.range()] if term.everywhere else [clock]
+        inner = []
+        for each in clocks:
+            for argument in term.arguments:
+                with suppress(NoSuchStep):
+                    inner.append(np.ravel(np.asarray(self.programs(argument)(self, each), dtype=object)))
+        dims = self.scope.symbols[term.name].shape.dims
+        return mixed(self.point, term.name, np.concatenate(inner), dims)
 
     def _copy(self, name: str, step: int) -> Any:
         """The copy of a weight that step `step` alone uses, where some derivative asks for it."""
@@ -159,7 +206,10 @@ class World:
         key = (of, self.programs.relevant(of, clock))
         found = self._adjoints.get(key)
         if found is None:
-            entries = np.ravel(np.asarray(self.programs(of)(self, clock), dtype=object))
+            entries = [
+                x if type(x) is Variable else Variable(Ball(x))
+                for x in np.ravel(np.asarray(self.programs(of)(self, clock), dtype=object))
+            ]
             keys = [key for key in self.nodes if key[0] in self.programs.below]
             arrays = [self.nodes[key] for key in keys]
             ends = np.cumsum([array.size for array in arrays])[:-1]
@@ -200,6 +250,15 @@ class Balls:
     def tick(self) -> None:
         self.programs.tick()
 
+    def note(self, term: Term, argument: Any) -> None:
+        self.programs.note(term, argument)
+
+    def generic(self, name: str, primed: bool) -> Any:
+        return smooth(self.point, name, primed)
+
+    def arbitrary(self, term: Arbitrary, clock: Clock) -> Any:
+        return values_of(self.world.arbitrary(term, clock))
+
     def name(self, name: Name, clock: Clock) -> Any:
         key = (name.name, None if name.time is None else name.time.at(clock))
         found = self._known.get(key)
@@ -212,8 +271,21 @@ class Balls:
         if symbol.kind != "derivative":
             return values_of(self.world.node(name, time))
         assert symbol.body is not None
-        clock = {"T": self.scope.steps} if time is None else {"T": self.scope.steps, "t": time}
-        return self.value(symbol.body, clock)
+        clock = self.scope.clock(time)
+        if symbol.indices:
+            return self._by_entries(symbol, clock)
+        found = self.value(symbol.body, clock)
+        return np.reshape(found, symbol.shape.dims) if np.size(found) == np.prod(symbol.shape.dims) else found
+
+    def _by_entries(self, symbol: Symbol, clock: Clock) -> Any:
+        assert symbol.body is not None
+        dims = symbol.shape.dims
+        axes = [size for size in dims if size != 1] if len(symbol.indices) == 1 else list(dims)
+        entries = []
+        for at in product(*(range(self.scope.base, self.scope.base + size) for size in axes)):
+            found = self.value(symbol.body, {**clock, **dict(zip(symbol.indices, at, strict=True))})
+            entries.append(np.asarray(found, dtype=object).reshape(-1)[0])
+        return np.array(entries, dtype=object).reshape(dims)
 
     def derivative(self, term: Derivative, clock: Clock) -> Any:
         key = (term, self.programs.relevant(term, clock))
@@ -224,19 +296,20 @@ class Balls:
 
     def _derived(self, term: Derivative, clock: Clock) -> Any:
         step = None if term.by.time is None else term.by.time.at(clock)
-        shape = shape_of(term, self.scope.shape_of_name, self.scope.sizes)
+        shape = shape_of(term, self.scope)
         below = self.scope.symbols[term.by.name].shape.dims
-        if step is not None and step >= self.scope.steps:
+        symbol = self.scope.symbols[term.by.name]
+        if step is not None and step >= self.scope.range().stop + symbol.shift and not symbol.ahead:
             return np.full(shape.dims, Ball(0))
         world = self._world(self._start(term, step, clock))
         if step is None or self.scope.symbols[term.by.name].timed:
             world.node(term.by.name, step)
-        elif step < 0:
+        elif step < self.scope.first:
             raise NoSuchStep
         key = (term.by.name, step)
         nothing = np.full(below, Ball(0))
         rows = [adjoint.get(key, nothing) for adjoint in world.adjoints(term.of, clock)]
-        return np.stack(rows).reshape(shape.dims)
+        return _in_layout(np.stack(rows), shape, self.scope.layout)
 
     def _start(self, term: Derivative, step: int | None, clock: Clock) -> int:
         """The step before which everything may be held constant.
@@ -244,26 +317,104 @@ class Balls:
         For a total derivative by a node at a step, nothing earlier depends on the node, so holding it only saves work.
         """
         if term.immediate:
-            times = [part.time.at(clock) for part in walk(term.of) if isinstance(part, Name) and part.time is not None]
+            times = self._times(term, clock)
             if not times:
                 raise Trouble("undefined", "an immediate derivative needs something at a time above ∂", term.at)
-            return max(0, *times)
-        is_scalar = shape_of(term.of, self.scope.shape_of_name, self.scope.sizes).is_scalar
-        return 0 if step is None or is_scalar else max(0, step)
+            return max(self.scope.first, *times)
+        is_scalar = shape_of(term.of, self.scope).is_scalar
+        return self.scope.first if step is None or is_scalar else max(self.scope.first, step)
+
+    def _times(self, term: Derivative, clock: Clock) -> list[int]:
+        """The steps of what is differentiated; none where it sums over steps, or holds what depends on all of them."""
+        names = [part for part in walk(term.of) if isinstance(part, Name)]
+        if not term.immediate and any(
+            name.time is None and self.scope.symbols[name.name].kind != "given" for name in names
+        ):
+            return []
+        try:
+            return [name.time.at(clock) for name in names if name.time is not None]
+        except KeyError:  # a letter that a sum within it binds
+            return []
 
     def _world(self, start: int) -> World:
-        if start == 0:
+        if start == self.scope.first:
             return self.world
         if start not in self._worlds:
             self._worlds[start] = World(self.programs, self.point, start, self.world)
         return self._worlds[start]
 
 
-def random_balls(point: int, key: Key, dims: tuple[int, ...]) -> Any:
-    """Exact random numbers of magnitude 0.1 … 1 and either sign; the same for the same point and key, always."""
+NEAR = 3
+POSITIVE = 1000
+"""From this point on every given symbol is positive: where a logarithm or a root is not defined otherwise."""
+
+
+def random_balls(point: int, key: Key, dims: tuple[int, ...], values: str = "") -> Any:
+    """Exact random numbers of magnitude 0.1 … 1 and either sign; the same for the same point and key, always.
+
+    values: "one-hot", "probabilities" (in each row, or column) or "positive", or "" for any.
+    """
     random = Random(f"{point} {key}")
-    entries = [Ball(random.choice((-1, 1)) * random.randrange(103, 1024) / 1024) for _ in range(int(np.prod(dims)))]
+    if values in ("one-hot", "probabilities"):
+        return _distributed(random, dims, values)
+    if values == "positive" or point >= POSITIVE:
+        found = [Ball(random.randrange(103, 1024) / 1024) for _ in range(int(np.prod(dims)))]
+        return np.array(found, dtype=object).reshape(dims)
+    # The first points are near 1; the others, which look for the other side of a maximum, at any scale.
+    scale = 2.0 ** (random.randrange(-3, 3) if point > NEAR else 0)
+    size = int(np.prod(dims))
+    entries = [Ball(random.choice((-1, 1)) * random.randrange(103, 1024) / 1024 * scale) for _ in range(size)]
     return np.array(entries, dtype=object).reshape(dims)
+
+
+def _distributed(random: Random, dims: tuple[int, ...], values: str) -> Any:
+    rows, columns = (1, int(np.prod(dims))) if 1 in dims or not dims else dims
+    found: list[Any] = []
+    for _ in range(rows):
+        if values == "one-hot":
+            place = random.randrange(columns)
+            found += [Ball(int(column == place)) for column in range(columns)]
+        else:
+            weights = [random.randrange(103, 1024) for _ in range(columns)]
+            found += [Ball(weight) / Ball(sum(weights)) for weight in weights]
+    return np.array(found, dtype=object).reshape(dims)
+
+
+def smooth(point: int, name: str, primed: bool) -> Any:
+    """An arbitrary smooth function of each entry, another one at each point; its slope is not always the same."""
+    random = Random(f"smooth {point} {name}")
+    a, b, c = (Fraction(random.randrange(600, 1400), 1000) for _ in range(3))
+    wave, shift, slope = (Ball(x.numerator) / Ball(x.denominator) for x in (a, b, c))
+
+    def value(z: Any) -> Any:
+        return np.sin(np.asarray(z, dtype=object) * wave + shift) + np.asarray(z, dtype=object) * slope
+
+    def derivative(z: Any) -> Any:
+        return np.cos(np.asarray(z, dtype=object) * wave + shift) * wave + slope
+
+    return derivative if primed else value
+
+
+def mixed(point: int, name: str, inner: Any, dims: tuple[int, ...]) -> Any:
+    """An arbitrary smooth function of many numbers, which mixes them all."""
+    random = Random(f"mixed {point} {name}")
+    entries = []
+    for _ in range(int(np.prod(dims)) if dims else 1):
+        weights = [Ball(random.choice((-1, 1)) * random.randrange(103, 1024) / 1024) for _ in inner]
+        total = sum((x * weight for x, weight in zip(inner, weights, strict=True)), Ball(0))
+        squares = sum((x * x * weight for x, weight in zip(inner, reversed(weights), strict=True)), Ball(0))
+        entries.append(np.sin(total + Ball(0.25)) + total * Ball(0.5) + squares * Ball(0.125))
+    return np.array(entries, dtype=object).reshape(dims)
+
+
+def _in_layout(rows: Any, shape: Shape, layout: str) -> Any:
+    """The derivatives, a row for each entry of the numerator, in the shape that the layout gives them."""
+    over, under = shape.over or (1, 1), shape.under or (1, 1)
+    if layout == "numerator" and over == (1, 1):
+        return rows.reshape(under).T
+    if layout == "denominator" and over != (1, 1) and len(shape.dims) == 2:
+        return rows.reshape(shape.dims[::-1]).T
+    return rows.reshape(shape.dims)
 
 
 def values_of(array: Any) -> Any:
@@ -275,4 +426,6 @@ def values_of(array: Any) -> Any:
 def _as_variables(array: Any, dims: tuple[int, ...]) -> Any:
     """Nodes of their own: a definition that only renames another symbol is a node too, and so is a constant."""
     flat = [x + 0 if type(x) is Variable else Variable(Ball(x)) for x in np.ravel(np.asarray(array, dtype=object))]
+    if len(flat) != int(np.prod(dims)):
+        raise Trouble("shape", f"a definition gives {len(flat)} entries where its symbol has {int(np.prod(dims))}")
     return np.array(flat, dtype=object).reshape(dims)

@@ -15,10 +15,10 @@ from gradlab.manual import gates
 from gradlab.verifier import verify
 from gradlab.verifier.bound import inputs
 from gradlab.verifier.document import read
+from gradlab.verifier.evaluate import NoSuchStep
 from gradlab.verifier.judge import FIRST_BITS, compare
 from gradlab.verifier.mutants import Mutant, mutants, table
-from gradlab.verifier.verify import Derivation, resolve
-from gradlab.verifier.world import NoSuchStep
+from gradlab.verifier.reading import Derivation, resolve
 
 FOLDER = Path(__file__).parents[2] / "derivations"
 DOCUMENTS = sorted(FOLDER.glob("*.md"))
@@ -80,7 +80,8 @@ def test_each_labelled_equation_has_the_value_of_the_code(path: Path) -> None:
         code = run(cell(path.stem), inputs(found.scope, balls))
         for link in (link for link in found.links if link.finding.label):
             values = code[link.finding.label.partition(".")[2]]
-            sides = [link.left, link.right] if link.symbol is None else [link.symbol.body]
+            body = found.scope.symbols[link.defines].body if link.defines else None
+            sides = [link.left, link.right] if body is None else [body]
             for side in sides:
                 assert _equal(found, side, values, balls), link.finding.label
 

@@ -29,7 +29,21 @@ def spans(text: str) -> list[str]:
         ("<!-- $x$ --> $y$", ["y"]),
         ("$a$$b$", ["a", "b"]),
         ("[[ `unclosed\n\n$x$", ["x"]),
-        ("    $x$ in an indented block is judged all the same", ["x"]),
+        ("    $x$ in an indented block is code", []),
+        ("\\begin{align}\nx = 1\n\\end{align}", ["\\begin{align}\nx = 1\n\\end{align}"]),
+        ("in words \\begin{equation}x = 1\\end{equation}", ["\\begin{equation}x = 1\\end{equation}"]),
+        ("a\n\\[ x = 1 \\]\nb \\( y = 2 \\) c", ["x = 1", "y = 2"]),
+        ("\\\\[\nx\n= 1\n- 3\n\\\\]\nb \\\\( y = 2 \\\\)", ["x\n= 1\n- 3", "y = 2"]),
+        ("10. item\n\n    ```math\n    x = 1\n    ```\n", ["x = 1"]),
+        ("> ```Math\n> x = 1\n> ```", ["x = 1"]),
+        ("- item\n  $$\n  x = 1\n  $$\n  and $z = 2$", ["x = 1", "z = 2"]),
+        ("```{math}\n:label: foo\nx = 1\n```", ["x = 1"]),
+        ("```latex\nx = 1\n```", ["x = 1"]),
+        ("| a | b |\n|---|---|\n| $x = 1$ | $y = 2$ |", ["x = 1", "y = 2"]),
+        ("<p>\n$x = 2$ <code>$y = 3$</code></p>", ["x = 2"]),
+        ("<!-->\n\n$$ x = 1 $$\n\n<!-- end -->", ["x = 1"]),
+        ("it costs $5 and $6", []),
+        ("$$ x = 1 $$ $$ y = 2 $$ <!-- a --> $$ z = 3 $$", ["x = 1", "y = 2", "z = 3"]),
     ],
 )
 def test_finds_the_mathematics(text: str, wanted: list[str]) -> None:
@@ -39,8 +53,8 @@ def test_finds_the_mathematics(text: str, wanted: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        ("one\ntwo $x\n\n$y$", "<text>:2:5", r"`\$` is not closed"),
-        ("$$ x", "<text>:1:1", r"`\$\$` is not closed"),
+        ("one\ntwo $x =\n\n$y$", "<text>:2:5", r"`\$` is not closed"),
+        ("$$ x = 1", "<text>:1:1", r"`\$\$` is not closed"),
         ("a\n\n  <!-- expect: false", "<text>:3:3", "comment is not closed"),
         ("```math\nx = 1", "<text>:1:1", "fence is not closed: wanted ```"),
         ("words <!-- expect: false -->", "<text>:1:7", "`expect` follows no equation"),

@@ -43,15 +43,19 @@ def test_reads_every_key() -> None:
         ("sizes: {H: [1]}", "<text>:2:9: front matter: wanted a plain name and a plain value"),
         ("steps: 3", "<text>:2:8: front matter: steps must be a whole number from 4 to 32"),
         ("stepz: 5", "<text>:2:1: front matter: unknown key stepz; did you mean steps?"),
-        ("colour: 5", "<text>:2:1: front matter: unknown key colour; wanted one of sizes"),
+        ("gradlab: {colour: 5}", "<text>:2:11: front matter: unknown key colour; wanted one of sizes"),
         ("steps: 5\nsteps: 6", "<text>:3:1: front matter: the key steps stands twice"),
-        ("symbols: {W: I x H}", "<text>:2:11: front matter: no size is called I; there are none"),
-        ("symbols: {W: big}", "<text>:2:11: front matter: the shape big cannot be read: wanted `1 x H`"),
-        ("symbols: {t: scalar}", "<text>:2:11: front matter: t is the time"),
-        ("symbols: {a+b: scalar}", "<text>:2:11: front matter: a+b is no name"),
-        ("symbols:\n  x(t): 1 x 2\n  x(-1): 1 x 3", "front matter: x is 1×3 here and 1×2 above"),
-        ("symbols:\n  x(t): 1 x 2\n  x: 1 x 2", "front matter: x is declared twice"),
-        ("symbols: {x: scalar}\naliases: {x: y}", "front matter: x is a symbol already"),
+        ("sizes: {}\nsymbols: {W: I x H}", "<text>:3:11: front matter: no size is called I; there are none"),
+        ("sizes: {}\nsymbols: {W: big}", "<text>:3:11: front matter: the shape big cannot be read: wanted `1 x H`"),
+        ("symbols: {W: big}", "<text>:2:14: front matter: big cannot be read: wanted `H x I`, `scalar`, one-hot"),
+        ("conventions: {layot: numerator}", "<text>:2:15: front matter: no convention is called layot; there are"),
+        ("conventions: {layout: up}", "front matter: layout is shape or numerator or denominator, not up"),
+        ("assume: {a: b}", "<text>:2:9: front matter: wanted mathematics as text"),
+        ("sizes: {}\nsymbols: {t: scalar}", "<text>:3:11: front matter: t is the time"),
+        ("sizes: {}\nsymbols: {a+b: scalar}", "<text>:3:11: front matter: a+b is no name"),
+        ("sizes: {}\nsymbols:\n  x(t): 1 x 2\n  x(-1): 1 x 3", "front matter: x is 1×3 here and 1×2 above"),
+        ("sizes: {}\nsymbols:\n  x(t): 1 x 2\n  x: 1 x 2", "front matter: x is declared twice"),
+        ("sizes: {}\nsymbols: {x: scalar}\naliases: {x: y}", "front matter: x is a symbol already"),
         ("cell: xyz", "<text>:2:7: front matter: no cell is called xyz; there are "),
         ("default_time: k", "<text>:2:15: front matter: default_time can only be t"),
         ("- a\n- b", "<text>:2:1: front matter: wanted a mapping with the keys sizes"),
@@ -63,3 +67,15 @@ def test_reads_every_key() -> None:
 )
 def test_what_is_wrong_is_told_with_its_place(front: str, message: str) -> None:
     assert any(message in problem for problem in problems(front)), problems(front)
+
+
+def test_keys_of_others_are_left_alone() -> None:
+    assert problems("title: A derivation\nlayout: post\ntags: [a, b]\nsteps: 6") == []
+    scope, found = declared(read_text("---\nsteps: 4\ngradlab: {steps: 6}\n---\n"))
+    assert (found, scope.steps) == ([], 6)
+
+
+def test_only_declared_sizes_close_a_document() -> None:
+    assert declared(read_text("---\nsizes: {H: 4}\n---\n"))[0].strict
+    assert not declared(read_text("---\nsymbols: {y: one-hot, W: H x I}\n---\n"))[0].strict
+    assert not declared(read_text("$a = b$"))[0].strict

@@ -131,7 +131,6 @@ def test_fails(equation: str) -> None:
         (r"\mathbf{1}_Q = 1", "undefined", "no size is called Q; there are I, H, O"),
         (r"n(t)^{99} = 0", "syntax", "the exponent 99: wanted a whole number up to 64"),
         (r"\frac{n(t)}{0} = 0", "syntax", "a division by 0"),
-        (r"\lVert n(t) \rVert^3 = 0", "syntax", "read only as its square"),
         (r"\sum_{t=1}^T n(t) = 0", "undefined", "steps run from 0 to T-1"),
         (r"\sum_{k=0}^{n(t)} n(k) = 0", "syntax", "this limit of a sum is no time"),
         (r"\sum_{k=0}^{999} r = 0", "syntax", "a sum of 1,000 terms: at most 100"),
@@ -158,7 +157,7 @@ def test_fails(equation: str) -> None:
         (r"g(z) := U z", "undefined", "a function of its argument alone: U cannot stand in it"),
         (r"r = 1 := 2", "syntax", ":= stands only after the first side"),
         (r"q := ?", "syntax", "a definition of `?`"),
-        (r"a \approx b", "syntax", r"unknown command \approx"),
+        (r"a \foo b = 1", "undefined", r"undefined symbol a"),
         ("(" * 1500 + "r" + ")" * 1500 + "= r", "syntax", "nested too deeply"),
     ],
 )
@@ -171,9 +170,9 @@ def test_what_has_no_meaning_is_told(equation: str, verdict: str, message: str) 
     ("equation", "verdict", "message"),
     [
         (r"\frac{\partial L}{\partial v} = 0", "true", ""),
-        (r"\frac{\partial L}{\partial v} = \frac{\partial l(t)}{\partial v}", "cannot tell", "zero everywhere"),
-        (r"n(t-9) = x(t) W", "cannot tell", "no step at which both sides exist"),
-        (r"\log(-r^2) = \log(-r^2 + 0)", "cannot tell", "not to 30 digits, even with 2048 bits"),
+        (r"\frac{\partial L}{\partial v} = \frac{\partial l(t)}{\partial v}", "structural zero", "zero everywhere"),
+        (r"n(t-9) = x(t) W", "tried nowhere", "no step at which both sides exist"),
+        (r"\log(-r^2) = \log(-r^2 + 0)", "cannot tell", "not finite"),
         (r"n(t) = n(t)", "true", "the same formula"),
     ],
 )

@@ -7,8 +7,8 @@ import pytest
 from gradlab.verifier.document import read_text
 from gradlab.verifier.edits import edits
 from gradlab.verifier.normal import why_equal
+from gradlab.verifier.reading import resolve
 from gradlab.verifier.terms import latex
-from gradlab.verifier.verify import resolve
 
 FRONT = (Path(__file__).parents[2] / "derivations" / "rnn.md").read_text(encoding="utf-8").split("## The slope of")[0]
 

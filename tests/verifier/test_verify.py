@@ -11,6 +11,9 @@ FRONT = "---\nsizes: {I: 2, H: 4}\nsymbols:\n  x(t): 1 x I\n  W: I x H\n  h(-1):
 NETWORK = FRONT + "$$ n(t) := x(t) W $$\n$$ h(t) := \\sigma(n(t) + h(t-1)) \\tag{c.h} $$\n"
 
 
+SLOPE = "\n\n$$ \\frac{\\partial h(t)}{\\partial n(t)} = \\operatorname{diag}(h(t) \\odot (1 - h(t))) $$"
+
+
 def test_every_relation_is_counted() -> None:
     lines = [
         "$n(t) = x(t) W = 2 n(t)$ <!-- expect: true, false -->",
@@ -19,15 +22,20 @@ def test_every_relation_is_counted() -> None:
         "$n(t) = q(t)$ <!-- expect: undefined -->",
         "$n(t) = ($ <!-- expect: syntax -->",
     ]
-    text = "\n\n".join([NETWORK, *lines])
+    text = "\n\n".join([NETWORK, *lines, SLOPE])
     report = verify_text(text)
     assert report.ok, str(report)
     assert report.counts == {
         "definitions": 2,
-        "true": 1,
+        "true": 2,
         "false": 1,
         "shape": 1,
         "cannot tell": 0,
+        "true if": 0,
+        "open": 0,
+        "structural zero": 0,
+        "tried nowhere": 0,
+        "not about derivatives": 0,
         "unreadable": 2,
         "goals": 1,
         "unchecked": 1,
@@ -35,24 +43,29 @@ def test_every_relation_is_counted() -> None:
         "skipped steps": 0,
         "mentions": 1,
     }
-    assert "2 definitions, 3 claims: 1 true, 1 false, 1 of the wrong shape, 0 cannot tell" in str(report)
+    assert "2 definitions, 4 claims: 2 true, 1 false, 1 of the wrong shape, 0 cannot tell" in str(report)
 
 
 @pytest.mark.parametrize(
     ("text", "verdict", "status"),
     [
-        ("", "agree", 0),
-        ("$n(t) = x(t) W$", "agree", 0),
+        ("", "cannot tell", 3),
+        ("$n(t) = x(t) W$", "cannot tell", 3),
+        (SLOPE, "agree", 0),
+        (SLOPE + " $n(t) = ?$", "agree", 0),
+        ("$\\frac{\\partial n(t)}{\\partial h(t-1)} = 0$", "cannot tell", 3),
+        ("$\\frac{\\partial n(t)}{\\partial W} = \\frac{\\partial n(t)}{\\partial W}$", "cannot tell", 3),
         ("$n(t) = 2 n(t)$", "disagree", 1),
         ("$n(t) = n(t)^T$", "disagree", 1),
         ("$n(t) = x(t) W$ <!-- expect: false -->", "disagree", 1),
         ("$n(t) = 2 n(t)$ <!-- expect: shape -->", "disagree", 1),
         ("$n(t) = 2 n(t)$ <!-- expect: false for t <= T-3 -->", "disagree", 1),
-        ("$n(t) = 2 n(t)$ <!-- expect: false for t <= T-1 -->", "agree", 0),
-        ("$n(t) = 2 n(t)$ <!-- expect: false for t >= 0 -->", "agree", 0),
+        ("$n(t) = 2 n(t)$ <!-- expect: false for t <= T-1 -->" + SLOPE, "agree", 0),
+        ("$n(t) = 2 n(t)$ <!-- expect: false for t >= 0 -->" + SLOPE, "agree", 0),
         ("$n(t) = q(t)$", "unreadable", 2),
         ("$n(t) = ($", "unreadable", 2),
-        ("$n(t) \\approx 0$", "unreadable", 2),
+        ("$n(t) \\approx 0$", "cannot tell", 3),
+        ("$n(t) \\approx 0$" + SLOPE, "agree", 0),
         ("$n(t) = 2 n(t)$ and $n(t) = ($", "disagree", 1),
         ("$n(t-9) = x(t-9) W$", "cannot tell", 3),
     ],
@@ -65,11 +78,25 @@ def test_exit_status(text: str, verdict: str, status: int) -> None:
 def test_documents_without_an_equation_are_no_pass(tmp_path: Path) -> None:
     words, equation = tmp_path / "words.md", tmp_path / "equation.md"
     words.write_text("# Only words\n")
-    equation.write_text(NETWORK)
+    equation.write_text(NETWORK + SLOPE)
     found = verify_paths([words])
     assert (found.verdict, found.exit_status) == ("cannot tell", 3)
     assert str(found).endswith("1 document: cannot tell, no equation was found")
-    assert verify_paths([words, equation]).verdict == "agree"
+    assert verify_paths([equation]).verdict == "agree"
+    both = verify_paths([words, equation])
+    assert both.verdict == both.to_json()["documents"][0]["verdict"] == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    "aside", ["$n(t) = ?$", "$n(t) = 2 n(t)$ <!-- expect: false -->", "$n(t) = 1$ <!-- unchecked: a wish -->"]
+)
+def test_strictly_nothing_is_set_aside(aside: str) -> None:
+    text = f"{NETWORK}{SLOPE}\n\n{aside}"
+    assert verify_text(text).ok
+    strict = verify_text(text, strict=True)
+    assert (strict.verdict, strict.exit_status) == ("cannot tell", 3)
+    assert "strict: 1 " in str(strict)
+    assert verify_text(NETWORK + SLOPE, strict=True).ok
 
 
 @pytest.mark.parametrize(
@@ -144,7 +171,22 @@ def test_paths_that_are_not_there_are_told() -> None:
     assert str(report).startswith("nowhere.md:1:1: SYNTAX  the file cannot be opened")
 
 
-BOUND = (Path(__file__).parents[2] / "derivations" / "rnn.md").read_text(encoding="utf-8")
+RNN = (Path(__file__).parents[2] / "derivations" / "rnn.md").read_text(encoding="utf-8")
+FRONT_OF_RNN = """---
+sizes: {I: 2, H: 4, O: 3}
+steps: 5
+symbols:
+  x(t): 1 x I
+  y(t): 1 x O
+  W_{input}: I x H
+  W_{hidden}: H x H
+  W_{output}: H x O
+  a_{hidden}(-1): 1 x H
+  z: scalar
+cell: rnn
+---
+"""
+BOUND = FRONT_OF_RNN + RNN.split("---\n", 2)[2]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +202,7 @@ BOUND = (Path(__file__).parents[2] / "derivations" / "rnn.md").read_text(encodin
             "not what the code's forward gives for y_hat",
         ),
         (r":= \frac{1}{2} (", r":= (", "not what the code's forward gives for l"),
+        (r"net_{output}(t)", r"o(t)", "the cell rnn computes net_output, which the document does not define"),
     ],
 )
 def test_the_document_cannot_define_one_network_and_the_code_another(old: str, new: str, message: str) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from gradlab.arithmetic.ball import midpoints, precision
 from gradlab.verifier.document import read
+from gradlab.verifier.evaluate import NoSuchStep
+from gradlab.verifier.reading import Derivation, resolve
 from gradlab.verifier.terms import (
     Add,
     Apply,
@@ -36,8 +38,7 @@ from gradlab.verifier.terms import (
     Transpose,
     walk,
 )
-from gradlab.verifier.verify import Derivation, resolve
-from gradlab.verifier.world import NoSuchStep, random_balls
+from gradlab.verifier.world import random_balls
 
 DOCUMENTS = sorted((Path(__file__).parents[2] / "derivations").glob("*.md"))
 CLAIMED = 6  # of the derivatives in the claims of a document; those of its ∂-definitions are all compared

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gradlab.verifier.markdown import code, escaped, math, table
+from gradlab.verifier.markup import code, escaped, math, table
 
 
 @pytest.mark.parametrize(
