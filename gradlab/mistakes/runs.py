@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from gradlab.arithmetic.balls import BallArithmetic, as_balls, bits_in_force, finite, meet, midpoints, radii
+from gradlab.arithmetic.balls import BallArithmetic, as_balls, balls, bits_in_force, finite, meet, midpoints, radii
 from gradlab.cells import Cell, Code, grad_record, records
 from gradlab.checker.locate import total_is_wrong
 from gradlab.equations import choosing, equations
+from gradlab.frontends.copies import is_users
 from gradlab.frontends.replayable import Replayable, Undecided, leaves, mapped
 from gradlab.interrupts import checkpoint
 from gradlab.mistakes.catalogue import mistakes
@@ -143,16 +144,21 @@ class RecordedCode:
     """Code recorded once for each set of sizes, and replayed on balls at whatever numbers a problem has.
 
     Of code whose forward and loss are the cell's own the gradient alone is recorded, and starts from the cell's trace.
+    Functions that are nobody's own, and so cannot be made anew for a recording, are called on the balls themselves:
+    such stand for code that runs elsewhere.
     """
 
     def __init__(self, cell: Cell, code: Code) -> None:
         self.cell, self.code = cell, code
         self._begins = code is not cell.code and code[:2] == cell.code[:2]
+        self._elsewhere = not all(is_users(getattr(function, "__module__", "") or "__main__") for function in code[:3])
         self._kept: dict[Any, _RecordedOutcome] = {}
 
     def outcome(self, problem: Problem, *, deltas: bool = True) -> Outcome:
         """What it gives on balls, at the precision in force; deltas: as for `outcome`."""
         checkpoint()
+        if self._elsewhere:
+            return self._called(problem, deltas)
         inputs = problem.astype(np.float64).inputs()
         key = (*problem.sizes.items(), deltas)
         if key not in self._kept:
@@ -161,6 +167,17 @@ class RecordedCode:
         if recorded.call is not None and recorded.call.program.guards:
             recorded = self._recorded(problem, deltas)  # at other numbers it may go another way
         return recorded.outcome(self.cell, inputs, self._before(problem))
+
+    def _called(self, problem: Problem, deltas: bool) -> Outcome:
+        """What functions give that take balls."""
+        inputs = problem.inputs(balls)
+        try:
+            _, found, total = _run(self.cell, self.code, inputs, deltas)
+            found = {name: as_balls(array) for name, array in found.items()}
+        except Exception as error:  # noqa: BLE001  whatever code under test raises is a refusal
+            return _refusal(inputs, f"{type(error).__name__}: {error}")
+        refused = _misshapen(self.cell, {name: array.shape for name, array in found.items()}, problem.sizes)
+        return _refusal(inputs, refused) if refused else _enclosed(self.cell, inputs, found, total)
 
     def _before(self, problem: Problem) -> Outcome | None:
         """What the cell's own forward and loss give, where the code has the same."""
@@ -214,14 +231,19 @@ class _RecordedOutcome(NamedTuple):
             found, total = self.call.replayed(BallArithmetic(), inputs, *trace)
         except (Undecided, Unsupported) as error:
             return _refusal(inputs, str(error))
-        for name, array in found.items():
-            if not np.all(finite(array)):
-                return _refusal(inputs, f"{name} holds entries that are no numbers")
         if before is not None:
             forward = {name: before.found[name] for name in before.found if cell.quantities[name].kind in FORWARD}
-            return Outcome(inputs, before.trace, forward | found, before.total)
-        record = cell.module.Trace(*(found[name] for name in cell.module.Trace._fields))
-        return Outcome(inputs, record, found, total)
+            found, total = forward | found, before.total
+        return _enclosed(cell, inputs, found, total)
+
+
+def _enclosed(cell: Cell, inputs: Inputs, found: dict[str, Array], total: Any) -> Outcome:
+    """What code gave on balls, if all of them are numbers."""
+    for name, array in found.items():
+        if not np.all(finite(array)):
+            return _refusal(inputs, f"{name} holds entries that are no numbers")
+    trace = cell.module.Trace(*(found[name] for name in cell.module.Trace._fields))
+    return Outcome(inputs, trace, found, total)
 
 
 @lru_cache(maxsize=64)
