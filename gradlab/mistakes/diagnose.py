@@ -12,9 +12,10 @@ from gradlab.cells import Cell, Code
 from gradlab.cells import cell as registered
 from gradlab.mistakes.catalogue import mistake
 from gradlab.mistakes.evidence import evidence
+from gradlab.mistakes.outcomes import Outcome, outcome, recorded_code
 from gradlab.mistakes.probes import probes, spare
 from gradlab.mistakes.rows import Mistake
-from gradlab.mistakes.runs import Outcome, outcome, recorded_code, variants
+from gradlab.mistakes.runs import variants
 from gradlab.mistakes.search import Rows, from_deltas, from_gradients, is_forward
 from gradlab.problem import Problem
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from gradlab.arithmetic.balls import midpoints, precision
 from gradlab.cells import Cell, Code
+from gradlab.mistakes.outcomes import Outcome, disjoint, recorded_code, same
 from gradlab.mistakes.probes import probe, probes, short
-from gradlab.mistakes.runs import Outcome, disjoint, recorded_code, same, variants
+from gradlab.mistakes.runs import variants
 from gradlab.problem import Problem
 
 Array = np.ndarray[Any, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradlab.cells import Cell, Code
-from gradlab.mistakes.runs import Outcome, disjoint, recorded_code, same
+from gradlab.mistakes.outcomes import Outcome, disjoint, recorded_code, same
 from gradlab.oracles import oracle
 from gradlab.problem import Problem
 

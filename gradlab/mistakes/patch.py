@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from gradlab.cells import Cell, Code
 from gradlab.equations import EquationError, equations, replaced
+from gradlab.mistakes.outcomes import outcome
 from gradlab.mistakes.probes import probe
 from gradlab.mistakes.rows import Mistake
-from gradlab.mistakes.runs import outcome
 
 
 class PatchError(ValueError):

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from gradlab.cells import Cell
+from gradlab.mistakes.outcomes import FAR, FORWARD, Outcome, far, same
 from gradlab.mistakes.rows import Mistake
-from gradlab.mistakes.runs import FAR, FORWARD, Outcome, Variants, far, same
+from gradlab.mistakes.runs import Variants
 from gradlab.mistakes.stack import Stack
 
 Array = np.ndarray[Any, Any]

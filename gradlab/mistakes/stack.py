@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from gradlab.cells import grad_record
-from gradlab.mistakes.runs import FORWARD, Outcome, Variants, far
+from gradlab.mistakes.outcomes import FORWARD, Outcome, far
+from gradlab.mistakes.runs import Variants
 from gradlab.problem import Inputs
 
 Array = np.ndarray[Any, Any]

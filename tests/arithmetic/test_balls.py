@@ -13,13 +13,16 @@ from gradlab.arithmetic.balls import (
     COMPARISONS,
     FUNCTIONS,
     BallArithmetic,
+    as_balls,
     balls,
+    bits_in_force,
     compared,
     contains,
     digits,
     finite,
     gaps,
     holds_zero,
+    meet,
     midpoints,
     overlaps,
     precision,
@@ -216,3 +219,17 @@ def test_side_by_side():
     assert seen.bounded.tolist() == [True, True, False, True]
     assert seen.other[3] == 2 and seen.other_radius[0] >= 1e-12 and np.isinf(seen.radius[2])
     assert compared(a[:0], b[:0], 1e-9).overlap.shape == (0,)
+
+
+def test_arrays_meet_where_every_pair_of_balls_does():
+    with precision(64):
+        third = balls(np.array([1.0, 2.0])) / 3
+        assert meet(third, third) and meet(third, balls(np.array([1.0, 2.0])) / 3)
+        assert not meet(third, third + np.array([0, arb(2.0**-50)]))
+        assert meet(third[:1], third[0]) and not meet(third, third[0])
+        assert as_balls(third) is third and all(type(x) is arb for x in as_balls(np.array([0, 0.5, arb(1)], object)))
+
+
+def test_the_bits_in_force_are_those_of_the_innermost_block():
+    with precision(77):
+        assert bits_in_force() == 77

@@ -15,9 +15,10 @@ from gradlab.checker.submission import Submission
 from gradlab.mistakes.catalogue import Mistake, mistake, mistakes
 from gradlab.mistakes.diagnose import Diagnosis, diagnose
 from gradlab.mistakes.naming import Naming, plant, sampled
+from gradlab.mistakes.outcomes import disjoint, recorded_code
 from gradlab.mistakes.patch import patch, with_mistakes
 from gradlab.mistakes.probes import DISTINCT, SQUARE, drawn, probe, probes
-from gradlab.mistakes.runs import disjoint, recorded_code, variants
+from gradlab.mistakes.runs import variants
 from gradlab.mistakes.score import SCALES, Ground
 
 RNN = cell("rnn")

@@ -13,9 +13,10 @@ from gradlab.arithmetic.balls import precision
 from gradlab.cells import cell
 from gradlab.mistakes.equivalent import UNREAD, why
 from gradlab.mistakes.mutants import _of, _tree, mutants
+from gradlab.mistakes.outcomes import recorded_code
 from gradlab.mistakes.probes import probe
 from gradlab.mistakes.rules import RULES, Scope
-from gradlab.mistakes.runs import recorded_code, variants
+from gradlab.mistakes.runs import variants
 
 RNN = cell("rnn")
 MUTANTS = mutants(RNN)

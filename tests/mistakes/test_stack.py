@@ -9,8 +9,9 @@ import pytest
 
 from gradlab.cells import cell
 from gradlab.mistakes.catalogue import mistake
+from gradlab.mistakes.outcomes import Outcome, far, outcome
 from gradlab.mistakes.probes import probe
-from gradlab.mistakes.runs import Outcome, Variants, far, outcome, variants
+from gradlab.mistakes.runs import Variants, variants
 from gradlab.mistakes.search import _or_nothing, _split, _stacked
 from gradlab.mistakes.stack import CHUNK, Stack
 

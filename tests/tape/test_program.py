@@ -107,3 +107,16 @@ def test_the_packages_own_gradients_are_code_under_test():
 
     assert not is_foreign(gradlab.manual.rnn.__file__)
     assert is_foreign(gradlab.tape.__file__)
+
+
+def test_what_takes_an_entry_in_which_nothing_was_stored_is_found():
+    program = Program()
+    index = program.append("numbers", (), np.array([1.0, 2.0]), "parameter")
+    program.append("add", (index, index[::-1]), np.array([3.0, 3.0]))
+    assert program.unset_read() is None
+    index[1] = UNSET
+    program.append("negative", (index,), np.array([-1.0, np.nan]))
+    assert program.unset_read() is program.blocks[-1].site
+    compared = Program()
+    compared.guard("less", np.array([UNSET]), np.array([ONE]), [False])
+    assert compared.unset_read() is compared.guards[0].site

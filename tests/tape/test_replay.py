@@ -7,7 +7,7 @@ from gradlab.arithmetic.balls import BallArithmetic, balls, midpoints, precision
 from gradlab.arithmetic.floats import FloatArithmetic
 from gradlab.arithmetic.rounded import RoundedArithmetic
 from gradlab.tape import replay
-from gradlab.tape.replay import Unsupported, borders, moving, span, ties
+from gradlab.tape.replay import Unsupported, borders, moving, needed, span, ties
 
 
 def asked(engine, function, x, moved=None):
@@ -149,3 +149,11 @@ def test_moving_by_a_hundredth_of_a_millionth_moves_what_comes_out(engine):
     with precision(200):
         moved = engine.on_balls(made, balls(np.array([1.0, 2.0 + 2.0**-40]))[None])
         assert midpoints(moved.stored(made.index)[0])[0] == 5 + 4 * 2.0**-40
+
+
+def test_of_a_part_only_what_it_needs_is_computed(engine):
+    made = engine.record(lambda x: np.stack([x * 2, np.log(x)]), np.array([1.0, 2.0]))
+    twice, logs = made.index[:2], made.index[2:]
+    only, whole = needed(made.program, [twice]), needed(made.program, [twice, logs])
+    assert replay(made.program, FloatArithmetic(), only=only).numbers(twice).tolist() == [2, 4]
+    assert {made.program.blocks[n].operation for n in whole - only} == {"log"}
