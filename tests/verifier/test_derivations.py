@@ -184,4 +184,4 @@ def test_mutants_are_of_every_kind_and_most_are_caught() -> None:
     outcomes = {mutant.outcome for mutant in found}
     assert {"shape", "false", "equivalent"} <= outcomes
     assert len(found) > 1000
-    assert table(found).count("\n") == 14
+    assert table(found).count("\n") == 16
