@@ -49,7 +49,7 @@ from gradlab.verifier.terms import (
 _SCALARS = frozenset("alpha beta lambda eta epsilon mu N n m T rho e pi gamma tau varepsilon".split())
 _OF_VECTORS = (Transpose, Diagonal, SquaredNorm, Outer, Function, IndexSum, Entry, Blocks, Elementwise)
 MOST_RUNS = 400
-FEWER_RUNS = 40
+FEWER_RUNS = 12
 
 
 class Clash(Exception):
