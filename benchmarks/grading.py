@@ -17,7 +17,7 @@ from pathlib import Path
 
 from measure import Result, Spread, Table, duration
 
-from gradlab.grading import grade_folder, write_lesson
+from gradlab.classroom import grade_folder, write_lesson
 from gradlab.manual import rnn
 from gradlab.mistakes.catalogue import mistakes
 

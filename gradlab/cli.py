@@ -85,7 +85,7 @@ def _contained(
     if cell == "all":
         raise BadInput("one file holds one cell: name it with --cell")
     with held():
-        from gradlab.grading import Limits, check_file, grade_folder, grade_lesson, lesson_of
+        from gradlab.classroom import Limits, check_file, grade_folder, grade_lesson, lesson_of
 
     if file.is_dir():
         return grade_folder(file, cell, limits=Limits(seconds=seconds, total=60), progress=progress)
@@ -101,8 +101,8 @@ def exercise(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE")] = Path("lesson.py"),
 ) -> int:
     """Write a lesson: every backward equation a blank."""
+    from gradlab.classroom import write_lesson
     from gradlab.files import check_writable, write_bytes
-    from gradlab.grading import write_lesson
 
     check_writable(out)
     if out.exists():

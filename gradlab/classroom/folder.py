@@ -17,16 +17,16 @@ from pathlib import Path
 
 from gradlab.cells import cell
 from gradlab.checker.watch import SubmissionError
-from gradlab.grading.class_report import FolderReport
-from gradlab.grading.limits import Limits
-from gradlab.grading.row import REFUSED, Row
-from gradlab.grading.sandbox import modules
+from gradlab.classroom.class_report import FolderReport
+from gradlab.classroom.limits import Limits
+from gradlab.classroom.row import REFUSED, Row
+from gradlab.classroom.sandbox import modules
 
 Progress = Callable[[str, int, int], None]
 
 LIMITS = Limits(seconds=5.0, total=60.0)
 SPARE = 60.0  # what judging itself may take of one file, beyond what the file takes
-_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from gradlab.grading.worker import main; main()"
+_START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from gradlab.classroom.worker import main; main()"
 
 
 def grade_folder(

@@ -8,9 +8,9 @@ import pytest
 from gradlab.cells import CELLS, cell
 from gradlab.checker.verdict import Verdict
 from gradlab.checker.watch import SubmissionError
+from gradlab.classroom import Limits, grade_lesson, write_lesson
+from gradlab.classroom.lesson import Status
 from gradlab.equations import equations
-from gradlab.grading import Limits, grade_lesson, write_lesson
-from gradlab.grading.lesson import Status
 
 Submit = Callable[[str], Path]
 FillIn = Callable[[str, dict[str, str]], str]
@@ -164,7 +164,7 @@ def test_a_label_that_stands_twice_is_refused(submit: Submit) -> None:
 
 def test_a_hostile_lesson_scores_nothing(submit: Submit) -> None:
     text = write_lesson("rnn") + (
-        "\nimport gradlab.grading.attempt as attempt"
+        "\nimport gradlab.classroom.attempt as attempt"
         "\nattempt.BLANK = ''"
         "\nattempt._Record.result = lambda self, name, failed: ('', np.zeros_like(self.given[name]))\n"
     )

@@ -11,8 +11,8 @@ from gradlab.cells import Cell, cell
 from gradlab.checker.check import Progress, _check, _compare
 from gradlab.checker.report import CellReport, Report
 from gradlab.checker.verdict import Verdict
-from gradlab.grading.isolated import IsolatedSubmission
-from gradlab.grading.limits import Limits
+from gradlab.classroom.isolated import IsolatedSubmission
+from gradlab.classroom.limits import Limits
 from gradlab.interrupts import held
 from gradlab.mistakes.diagnose import diagnose
 from gradlab.mistakes.probes import drawn

@@ -17,9 +17,9 @@ from gradlab.arithmetic import precision
 from gradlab.cells import cell
 from gradlab.checker.submission import Submission
 from gradlab.checker.watch import SubmissionError
-from gradlab.grading import confine, wire
-from gradlab.grading.attempt import attempt
-from gradlab.grading.limits import Limits
+from gradlab.classroom import confine, wire
+from gradlab.classroom.attempt import attempt
+from gradlab.classroom.limits import Limits
 from gradlab.problem import Problem
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gradlab.arithmetic import Ball, balls, precision
-from gradlab.grading import wire
-from gradlab.grading.wire import WireError
+from gradlab.classroom import wire
+from gradlab.classroom.wire import WireError
 
 SHAPES = {"a": (2, 2), "b": (3,)}
 

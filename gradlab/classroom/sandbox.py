@@ -19,15 +19,15 @@ from types import TracebackType
 from typing import Any
 
 from gradlab.checker.watch import SubmissionError
-from gradlab.grading import wire
-from gradlab.grading.confine import SECCOMP
-from gradlab.grading.limits import Limits
-from gradlab.grading.survivors import MARK, kill_group, kill_marked
+from gradlab.classroom import wire
+from gradlab.classroom.confine import SECCOMP
+from gradlab.classroom.limits import Limits
+from gradlab.classroom.survivors import MARK, kill_group, kill_marked
 from gradlab.interrupts import checkpoint
 
 _START = (
     "import sys, json; descriptor, settings, path = sys.argv[1:]; sys.path[:] = json.loads(path); "
-    "from gradlab.grading.child import main; main(int(descriptor), settings)"
+    "from gradlab.classroom.child import main; main(int(descriptor), settings)"
 )
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gradlab.cells import CELLS, cell
+from gradlab.classroom import lesson_of, write_lesson
 from gradlab.equations import equations
-from gradlab.grading import lesson_of, write_lesson
 
 
 @pytest.mark.parametrize("name", CELLS)

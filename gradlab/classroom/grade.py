@@ -18,14 +18,14 @@ from gradlab.checker.check import _compare
 from gradlab.checker.locate import _steps
 from gradlab.checker.verdict import Verdict, judge_balls
 from gradlab.checker.watch import SubmissionError
+from gradlab.classroom.attempt import BLANK, MISSING
+from gradlab.classroom.exercise import lesson_of
+from gradlab.classroom.isolated import IsolatedSubmission
+from gradlab.classroom.lesson import Grade, LessonReport, Status
+from gradlab.classroom.limits import Limits
+from gradlab.classroom.rebuilt import returned
+from gradlab.classroom.single import fresh
 from gradlab.equations import equations
-from gradlab.grading.attempt import BLANK, MISSING
-from gradlab.grading.exercise import lesson_of
-from gradlab.grading.isolated import IsolatedSubmission
-from gradlab.grading.lesson import Grade, LessonReport, Status
-from gradlab.grading.limits import Limits
-from gradlab.grading.rebuilt import returned
-from gradlab.grading.single import fresh
 from gradlab.interrupts import held
 from gradlab.mistakes.probes import probes
 from gradlab.mistakes.runs import Outcome, same, variants

@@ -18,14 +18,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gradlab.grading.class_report import FolderReport
-    from gradlab.grading.exercise import lesson_of, write_lesson
-    from gradlab.grading.folder import grade_folder
-    from gradlab.grading.grade import grade_lesson
-    from gradlab.grading.isolated import IsolatedSubmission
-    from gradlab.grading.lesson import LessonReport
-    from gradlab.grading.limits import Limits
-    from gradlab.grading.single import check_file
+    from gradlab.classroom.class_report import FolderReport
+    from gradlab.classroom.exercise import lesson_of, write_lesson
+    from gradlab.classroom.folder import grade_folder
+    from gradlab.classroom.grade import grade_lesson
+    from gradlab.classroom.isolated import IsolatedSubmission
+    from gradlab.classroom.lesson import LessonReport
+    from gradlab.classroom.limits import Limits
+    from gradlab.classroom.single import check_file
 
 # Where each public name lives; imported when first asked for: the process of a file loads no more than it needs.
 _PUBLIC = {

@@ -16,12 +16,12 @@ from gradlab.checker.allowance import allowance
 from gradlab.checker.submission import Returned, Submission
 from gradlab.checker.verdict import BALL_RESOLUTION
 from gradlab.checker.watch import SubmissionError
+from gradlab.classroom import wire
+from gradlab.classroom.limits import Limits
+from gradlab.classroom.proxy import proxy
+from gradlab.classroom.rebuilt import returned
+from gradlab.classroom.sandbox import Sandbox
 from gradlab.equations import equations
-from gradlab.grading import wire
-from gradlab.grading.limits import Limits
-from gradlab.grading.proxy import proxy
-from gradlab.grading.rebuilt import returned
-from gradlab.grading.sandbox import Sandbox
 from gradlab.oracles import certified
 from gradlab.problem import Inputs, Problem
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gradlab.cells import cell
+from gradlab.classroom.exercise import write_lesson
 from gradlab.equations import equations
-from gradlab.grading.exercise import write_lesson
 from gradlab.manual import rnn
 
 SOURCE = Path(rnn.__file__).read_text()

@@ -15,8 +15,8 @@ import pytest
 
 from gradlab.checker.verdict import Verdict
 from gradlab.checker.watch import SubmissionError
-from gradlab.grading import FolderReport, Limits, grade_folder, write_lesson
-from gradlab.grading.row import Row
+from gradlab.classroom import FolderReport, Limits, grade_folder, write_lesson
+from gradlab.classroom.row import Row
 
 QUICK = Limits(seconds=1.0, grace=1.0, total=20.0)
 
@@ -144,7 +144,7 @@ def test_a_folder_agrees_only_where_every_file_does(verdicts: list[str], whole: 
 
 SCRIPT = """
 import sys
-from gradlab.grading import grade_folder, Limits
+from gradlab.classroom import grade_folder, Limits
 seen = lambda *call: print(*call, flush=True)
 report = grade_folder(sys.argv[1], limits=Limits(seconds=30.0), workers=2, diagnosis=False, progress=seen)
 print(report.interrupted, [row.file for row in report.rows], flush=True)

@@ -15,11 +15,11 @@ from gradlab.checker.check import _compare
 from gradlab.checker.report import CellReport, Comparison
 from gradlab.checker.verdict import Verdict
 from gradlab.checker.watch import SubmissionError
-from gradlab.grading.exercise import lesson_of
-from gradlab.grading.grade import grade_lesson
-from gradlab.grading.isolated import IsolatedSubmission
-from gradlab.grading.limits import Limits
-from gradlab.grading.single import fresh
+from gradlab.classroom.exercise import lesson_of
+from gradlab.classroom.grade import grade_lesson
+from gradlab.classroom.isolated import IsolatedSubmission
+from gradlab.classroom.limits import Limits
+from gradlab.classroom.single import fresh
 from gradlab.mistakes.probes import probes, short
 from gradlab.problem import Problem
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradlab.grading.limits import Limits
+from gradlab.classroom.limits import Limits
 
 SECCOMP, LANDLOCK = "seccomp", "landlock"
 

@@ -14,9 +14,9 @@ from gradlab.checker.report import Comparison
 from gradlab.checker.submission import Submission
 from gradlab.checker.verdict import Verdict
 from gradlab.checker.watch import SubmissionError
-from gradlab.grading import check_file
-from gradlab.grading.isolated import IsolatedSubmission
-from gradlab.grading.limits import Limits
+from gradlab.classroom import check_file
+from gradlab.classroom.isolated import IsolatedSubmission
+from gradlab.classroom.limits import Limits
 from gradlab.mistakes.diagnose import diagnose
 from gradlab.mistakes.probes import drawn, probe, probes, short
 

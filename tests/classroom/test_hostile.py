@@ -11,9 +11,9 @@ import pytest
 from gradlab.cells import cell
 from gradlab.checker.check import _compare
 from gradlab.checker.watch import SubmissionError
-from gradlab.grading.confine import SECCOMP
-from gradlab.grading.isolated import IsolatedSubmission
-from gradlab.grading.limits import Limits
+from gradlab.classroom.confine import SECCOMP
+from gradlab.classroom.isolated import IsolatedSubmission
+from gradlab.classroom.limits import Limits
 from gradlab.mistakes.probes import short
 from gradlab.problem import Problem
 
@@ -171,7 +171,7 @@ ATTACKS: dict[str, tuple[str, str | None]] = {
     "time stands still": (inside("import time; time.monotonic = time.time = time.perf_counter = lambda: 0"), None),
     "every object is of every type": ("import builtins; builtins.isinstance = lambda *a: True", "."),
     "json writes what it likes": ("import json, pickle; json.dumps = pickle.dumps = lambda *a, **k: 'agree'", None),
-    "nothing is packed": ("import gradlab.grading.wire as w; w.pack_arrays = lambda *a: b''", "0 bytes of arrays"),
+    "nothing is packed": ("import gradlab.classroom.wire as w; w.pack_arrays = lambda *a: b''", "0 bytes of arrays"),
     "gradlab is gone": (
         "import sys; sys.modules.update({m: None for m in list(sys.modules) if m.startswith('gradlab')})",
         "what it returns cannot be read",

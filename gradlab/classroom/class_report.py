@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gradlab.checker.verdict import Verdict
+from gradlab.classroom.row import REFUSED, Row
 from gradlab.files import write_bytes
-from gradlab.grading.row import REFUSED, Row
 
 STYLES = {
     str(Verdict.AGREE): "green",

@@ -14,8 +14,8 @@ from gradlab.arithmetic import balls, midpoints
 from gradlab.cells import named
 from gradlab.checker.submission import Submission
 from gradlab.checker.watch import SubmissionError, watched
+from gradlab.classroom import wire
 from gradlab.equations import EquationError, choosing, equations
-from gradlab.grading import wire
 from gradlab.problem import Problem
 
 Array = np.ndarray[Any, Any]

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from gradlab.grading.confine import die_with_parent
-from gradlab.grading.limits import Limits
-from gradlab.grading.row import REFUSED, Row, judged
+from gradlab.classroom.confine import die_with_parent
+from gradlab.classroom.limits import Limits
+from gradlab.classroom.row import REFUSED, Row, judged
 from gradlab.interrupts import held
 
 
