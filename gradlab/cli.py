@@ -50,49 +50,67 @@ class BadInput(Exception):
 
 @app.command()
 def check(
-    file: Annotated[Path | None, typer.Argument(help="Your forward, loss, bptt (rtrl); by default gradlab's.")] = None,
-    cell: CellOption = "rnn",
+    file: Annotated[
+        Path | None, typer.Argument(help="Your forward, loss, bptt (rtrl), a lesson, or a folder of them.")
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(help="rnn, rtrl, lstm, gru, or all. [default: what FILE's labels say, or rnn]", metavar="CELL"),
+    ] = None,
     examples: Annotated[int, typer.Option(help="How many problems to generate.", min=1)] = 100,
-    seed: SeedOption = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed, the same problems. [default: 0; FILE's own: another]", min=0)
+    ] = None,
     seconds: Annotated[float, typer.Option(help="Time limit of one call of FILE.", min=0.001)] = 10.0,
     hint: Annotated[bool, typer.Option("--hint", help="Name the mistake, keep the correction back.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Run FILE in this process: faster, not contained.")] = False,
+    allow_unconfined: Annotated[
+        bool, typer.Option("--allow-unconfined", help="Run a folder where the system cannot contain its files.")
+    ] = False,
+    points: Annotated[
+        list[str] | None, typer.Option(help="What an equation is worth. [default: 1]", metavar="LABEL=N")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="For a folder: the table as CSV.", metavar="OUT")] = None,
+    feedback: Annotated[Path | None, typer.Option(help="For a folder: a page a student.", metavar="DIR")] = None,
+    gradescope: Annotated[
+        Path | None, typer.Option(help="Write what Gradescope reads here.", metavar="RESULTS.JSON")
+    ] = None,
     json: JsonOption = None,
 ) -> int:
     """Check a hand-written gradient against four oracles."""
-    if csv is not None and (file is None or not file.is_dir()):
-        raise BadInput("--csv: only a folder has a table to write; name one")
-    with _output(json, csv) as write, _progress("checking") as progress:
+    folder = file is not None and file.is_dir()
+    for option, given in (("--csv", csv), ("--feedback", feedback)):
+        if given is not None and not folder:
+            raise BadInput(f"{option}: only a folder has a class to write of; name one")
+    if gradescope is not None and (file is None or folder or trust):
+        raise BadInput("--gradescope: only a file has a result to write; name one, without --trust")
+    with _output(json, csv, gradescope) as write, _progress("checking") as progress:
         if file is not None and not trust:
-            report = _contained(file, cell, examples, seed, seconds, hint, progress)
+            if cell == "all":
+                raise BadInput("one file holds one cell: name it with --cell")
+            with held():
+                from gradlab.classroom.session import Session
+
+            session = Session(
+                file, cell, examples, seed, seconds, hint, allow_unconfined, tuple(points or ()), progress
+            )
+            report = session.run()
+            if warning := session.warning:
+                print(f"gradlab: {warning}", file=sys.stderr)
         else:
             with held():  # an import that is interrupted may swallow that, or crash
                 from gradlab.lab import check as run
 
-            options: dict[str, Any] = {"examples": examples, "seed": seed, "seconds": seconds, "progress": progress}
-            report = run(cell, code=file, hint=hint, **options)
+            options: dict[str, Any] = {"examples": examples, "seed": seed or 0, "seconds": seconds}
+            report = run(cell or "rnn", code=file, hint=hint, progress=progress, **options)
         write(report)
         if csv is not None:
             report.write_csv(csv)
+        if feedback is not None:
+            report.write_feedback(feedback)
+        if gradescope is not None:
+            session.write_gradescope(gradescope)
     return int(report.verdict.exit_status)
-
-
-def _contained(
-    file: Path, cell: str, examples: int, seed: int, seconds: float, hint: bool, progress: Progress | None
-) -> Any:
-    """A file, a lesson or a folder, each run in a child process that can do no harm."""
-    if cell == "all":
-        raise BadInput("one file holds one cell: name it with --cell")
-    with held():
-        from gradlab.classroom import Limits, check_file, grade_folder, grade_lesson, lesson_of
-
-    if file.is_dir():
-        return grade_folder(file, cell, limits=Limits(seconds=seconds, total=60), progress=progress)
-    if lesson_of(file):
-        return grade_lesson(file, limits=Limits(seconds=seconds), hint=hint)
-    limits = Limits(seconds=seconds)
-    return check_file(file, cell, examples=examples, seed=seed, limits=limits, hint=hint, progress=progress)
 
 
 @app.command()

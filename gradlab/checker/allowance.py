@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.cells import Cell, named
-from gradlab.checker.submission import Submission
+from gradlab.checker.submission import TOTAL, Submission
 from gradlab.problem import Inputs, Problem
 
 Array = np.ndarray[Any, Any]
@@ -71,4 +71,5 @@ def _natural(cell: Cell, problem: Problem) -> dict[str, Array]:
     found = named(cell, trace, loss, cell.code.gradient(*inputs, middling))
     kinds = {name: quantity.kind for name, quantity in cell.quantities.items()}
     ones = ("trace", "loss")
-    return {name: np.ones(np.shape(v)) if kinds[name] in ones else np.abs(v) for name, v in found.items()}
+    natural = {name: np.ones(np.shape(v)) if kinds[name] in ones else np.abs(v) for name, v in found.items()}
+    return natural | {TOTAL: np.asarray(float(np.size(loss.per_step)))}

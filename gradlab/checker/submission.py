@@ -22,6 +22,9 @@ from gradlab.problem import Inputs, Problem
 Array = np.ndarray[Any, Any]
 
 
+# What stands among the quantities for the loss that a file reports: no equation's name has a point in it.
+TOTAL = "loss.total"
+
 NUMBERS = (Scalar, int, float, np.floating, np.integer, type(None))  # None: an entry that was never assigned
 
 
@@ -63,7 +66,7 @@ class Submission:
         return self.code.origin
 
     def floats(self, problem: Problem) -> dict[str, Array]:
-        """Every quantity in the problem's own dtype."""
+        """Every quantity in the problem's own dtype, and TOTAL."""
         return self._run(problem, problem.inputs(), problem.dtype).quantities
 
     def rounding(self, problem: Problem) -> dict[str, Array]:
@@ -114,7 +117,18 @@ class Submission:
                     "allocate with the inputs' dtype (np.empty_like)"
                 )
             found[name] = self._scalars(quantity.label, array) if dtype is object else array
-        return found
+        return found | {TOTAL: self._total(loss.total, dtype)}
+
+    def _total(self, total: Any, dtype: Any) -> Array:
+        """The loss that is reported, ()."""
+        array = np.asarray(total)
+        if array.shape != ():
+            raise SubmissionError(f"{self.origin}: the loss's total has shape {array.shape}, wanted one number")
+        if dtype is object:
+            return self._scalars("the loss's total", array.astype(object))
+        if array.dtype.kind not in "fiu":
+            raise SubmissionError(f"{self.origin}: the loss's total is a {type(total).__name__}, wanted a number")
+        return array.astype(dtype)
 
     def _scalars(self, label: str, array: Array) -> Array:
         """An object array of numbers; an entry that was never assigned is not one of them, so it becomes NaN."""
@@ -157,26 +171,50 @@ def load(path: str | Path, seconds: float = 10.0, names: Sequence[str] = ("forwa
     if not path.is_file():
         raise SubmissionError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SubmissionError(f"{path}: cannot be read: {error.strerror}") from None
+    return load_text(content, path, seconds, names)
+
+
+def load_text(
+    content: str | bytes, path: str | Path, seconds: float = 10.0, names: Sequence[str] = ("forward", "loss", "bptt")
+) -> Code:
+    """`load` of a file that need not be there: its text, and the path that it is known by."""
+    path = Path(path)
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(path.read_bytes(), str(path), "exec")
+            compile(content, str(path), "exec")
     except SyntaxError as error:
         where = f"{path}:{error.lineno}:{error.offset}" if (error.lineno or 0) > 0 else str(path)
         raise SubmissionError(f"{where}: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise SubmissionError(f"{path}: not Python that can be read: {error}") from None
-    except OSError as error:
-        raise SubmissionError(f"{path}: cannot be read: {error.strerror}") from None
-    module = _imported(path, seconds)
+    module = _imported(content, path, seconds)
     for name in names:
         if not callable(getattr(module, name, None)):
             raise SubmissionError(f"{path}: defines no function {name}; wanted {', '.join(names)}")
     return Code.of(module, str(path), names[-1])
 
 
-def _imported(path: Path, seconds: float) -> ModuleType:
+class _Text(importlib.machinery.SourceFileLoader):
+    """Runs a text as the file it is from."""
+
+    def __init__(self, name: str, path: str, content: bytes) -> None:
+        super().__init__(name, path)
+        self.content = content
+
+    def get_data(self, path: str) -> bytes:
+        return self.content if path == self.path else super().get_data(path)
+
+    def path_stats(self, path: str) -> Any:
+        raise OSError  # no bytecode of it is kept anywhere
+
+
+def _imported(content: str | bytes, path: Path, seconds: float) -> ModuleType:
     name = f"gradlab_submission_{path.stem}"
-    loader = importlib.machinery.SourceFileLoader(name, str(path))
+    loader = _Text(name, str(path), content if isinstance(content, bytes) else content.encode())
     module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(path)))
     module.__file__ = str(path)
     kept, folder = sys.dont_write_bytecode, str(path.resolve().parent)

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradlab.classroom.class_report import FolderReport
-    from gradlab.classroom.exercise import lesson_of, write_lesson
+    from gradlab.classroom.exercise import write_lesson
     from gradlab.classroom.folder import grade_folder
     from gradlab.classroom.grade import grade_lesson
     from gradlab.classroom.isolated import IsolatedSubmission
     from gradlab.classroom.lesson import LessonReport
     from gradlab.classroom.limits import Limits
     from gradlab.classroom.single import check_file
+    from gradlab.classroom.source import read_source
 
 # Where each public name lives; imported when first asked for: the process of a file loads no more than it needs.
 _PUBLIC = {
@@ -36,7 +37,7 @@ _PUBLIC = {
     "check_file": "single",
     "grade_folder": "folder",
     "grade_lesson": "grade",
-    "lesson_of": "exercise",
+    "read_source": "source",
     "write_lesson": "exercise",
 }
 
@@ -48,7 +49,7 @@ __all__ = [
     "check_file",
     "grade_folder",
     "grade_lesson",
-    "lesson_of",
+    "read_source",
     "write_lesson",
 ]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradlab.checker.verdict import Verdict
-from gradlab.classroom.row import REFUSED, Row
+from gradlab.classroom.row import NOT_JUDGED, REFUSED, Row
 from gradlab.files import write_bytes
 
 STYLES = {
@@ -17,24 +17,41 @@ STYLES = {
     str(Verdict.DISAGREE): "bold red",
     str(Verdict.CANNOT_TELL): "yellow",
     REFUSED: "magenta",
+    NOT_JUDGED: "dim",
 }
-COLUMNS = ("file", "verdict", "first_wrong", "steps", "diagnosis", "score", "note", "seconds")
+BEFORE = ("file", "student", "verdict", "score", "out_of")
+AFTER = ("first_wrong", "steps", "diagnosis", "note", "notes", "seed", "confined")
 
 
 @dataclass
 class FolderReport:
-    """A row for each file, in the order of their names; `files` is how many there are."""
+    """A row for each file, in the order of their names; `files` is how many there are.
+
+    seed: what the files' own seeds are made of. confined: what files are kept from here, by what keeps them.
+    """
 
     folder: str
     files: int
     rows: list[Row] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+    seed: int = 0
+    confined: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> list[Row]:
+        """The rows of submissions."""
+        return [row for row in self.rows if row.verdict != NOT_JUDGED]
+
+    @property
+    def labels(self) -> list[str]:
+        """Every equation that some row has a grade of, in the order of the derivation, cell by cell."""
+        return list(dict.fromkeys(grade.label for row in self.rows for grade in row.grades))
 
     @property
     def verdict(self) -> Verdict:
         """Agree only where every file does; disagree where one does."""
-        verdicts = {row.verdict for row in self.rows}
+        verdicts = {row.verdict for row in self.judged}
         if Verdict.DISAGREE in verdicts:
             return Verdict.DISAGREE
         return Verdict.AGREE if verdicts == {Verdict.AGREE} and not self.interrupted else Verdict.CANNOT_TELL
@@ -53,18 +70,26 @@ class FolderReport:
             "folder": self.folder,
             "files": self.files,
             "interrupted": self.interrupted,
-            "seconds": round(self.seconds, 3),
+            "seed": self.seed,
+            "confined": list(self.confined),
             "counts": self.counts(),
             "rows": [row.to_json() for row in self.rows],
         }
 
     def to_csv(self) -> str:
-        """A header and a line for each file. No cell begins like a formula of a spreadsheet."""
+        """A header and a line for each file: points as numbers, a column an equation.
+
+        No cell that somebody else's words are in begins like a formula of a spreadsheet.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        labels = self.labels
+        writer.writerow([*BEFORE, *labels, *AFTER])
         for row in self.rows:
-            writer.writerow([_plain(_cell(row, column)) for column in COLUMNS])
+            points = {grade.label: f"{grade.points:g}" for grade in row.grades}
+            cells = [_plain(_cell(row, column)) for column in BEFORE]
+            cells += [points.get(label, "") for label in labels]
+            writer.writerow(cells + [_plain(_cell(row, column)) for column in AFTER])
         return out.getvalue()
 
     def write_csv(self, path: Path) -> None:
@@ -77,16 +102,16 @@ class FolderReport:
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for column in ("file", "verdict", "first wrong", "at t", "what is known", "s"):
-            table.add_column(column, overflow="fold", justify="right" if column == "s" else "left")
+        for column in ("file", "verdict", "points", "first wrong", "at t", "what is known", "s"):
+            table.add_column(column, overflow="fold", justify="right" if column in ("s", "points") else "left")
         for row in self.rows:
-            known = "; ".join(filter(None, (row.score, *row.diagnosis, row.note)))
-            style = STYLES[row.verdict]
-            cells = (row.first_wrong, ", ".join(map(str, row.steps)), known, f"{row.seconds:.1f}")
-            table.add_row(Text(_shown(row.file)), Text(row.verdict, style), *map(Text, cells))
+            known = "; ".join(filter(None, (*row.diagnosis, row.note, *row.notes)))
+            points = "" if row.score is None else f"{row.score:g} / {row.out_of:g}"
+            cells = (points, row.first_wrong, ", ".join(map(str, row.steps)), _shown(known), f"{row.seconds:.1f}")
+            table.add_row(Text(_shown(row.file)), Text(row.verdict, STYLES[row.verdict]), *map(Text, cells))
         counted = ", ".join(f"{count} {verdict}" for verdict, count in self.counts().items() if count)
         line = Text(f"{len(self.rows)} of {self.files} files: {counted or 'none'}", "bold")
-        line.append(f"   {self.seconds:.1f} s", "dim")
+        line.append(f"   seed {self.seed}, {self.seconds:.1f} s", "dim")
         if self.interrupted:
             line.append("   interrupted", "yellow")
         return Group(Text(_shown(self.folder), "bold"), Text(""), table, Text(""), line)
@@ -105,11 +130,17 @@ def _shown(name: str) -> str:
 
 
 def _cell(row: Row, column: str) -> str:
-    if column == "steps":
-        return " ".join(map(str, row.steps))
     value = getattr(row, column)
-    return " + ".join(value) if isinstance(value, tuple) else str(value)
+    if column in ("score", "out_of"):
+        return "" if value is None else f"{value:g}"
+    if column in ("steps", "confined"):
+        return " ".join(map(str, value))
+    if isinstance(value, tuple):
+        return (" + " if column == "diagnosis" else "; ").join(value)
+    return "" if value is None else str(value)
 
 
 def _plain(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    """No line's end, no tab, no sign that a spreadsheet takes for the beginning of a formula."""
+    text = "".join(c if c.isprintable() else " " for c in text)
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text

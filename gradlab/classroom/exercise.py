@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
-from pathlib import Path
 
 from gradlab.cells import Cell, Quantity, cell
 from gradlab.equations import equations
-from gradlab.files import read_bytes
 
-MARKER = re.compile(r"# gradlab lesson: (\w+)")
 COLUMN = 75
 
 _HEADER = '''\
@@ -36,16 +32,6 @@ judges each equation by itself, with everything upstream of it as it should be: 
     l(t)      the loss of step t        L    the sum of all l(t)
 """
 '''
-
-
-def lesson_of(path: str | Path) -> str | None:
-    """The cell that a file is a lesson on, by the marker in its first line; None where it is no lesson."""
-    try:
-        line, _, _ = read_bytes(Path(path), 200).partition(b"\n")
-    except (OSError, ValueError):
-        return None
-    match = MARKER.fullmatch(line.decode(errors="replace").rstrip())
-    return match[1] if match else None
 
 
 def write_lesson(cell_name: str, file: str = "lesson.py") -> str:

@@ -1,8 +1,9 @@
-"""`gradlab check FOLDER`: every file in it, in parallel; no file can stop the others."""
+"""`gradlab check FOLDER`: every file in it and the folders in it, in parallel; no file can stop the others."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import queue
@@ -11,16 +12,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from gradlab.cells import cell
 from gradlab.checker.watch import SubmissionError
 from gradlab.classroom.class_report import FolderReport
+from gradlab.classroom.confine import missing
 from gradlab.classroom.limits import Limits
-from gradlab.classroom.row import REFUSED, Row
-from gradlab.classroom.sandbox import modules
+from gradlab.classroom.own import LARGEST_SEED, own_seed
+from gradlab.classroom.points import Points
+from gradlab.classroom.row import REFUSED, Row, Task
+from gradlab.classroom.sandbox import Sandbox, modules
+from gradlab.classroom.single import DEFAULT
+from gradlab.classroom.submissions import Entry, entries
 
 Progress = Callable[[str, int, int], None]
 
@@ -31,53 +37,89 @@ _START = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from gradlab.
 
 def grade_folder(
     folder: str | Path,
-    cell_name: str = "rnn",
+    cell_name: str | None = None,
     *,
     limits: Limits = LIMITS,
     workers: int | None = None,
     diagnosis: bool = True,
+    seed: int | None = None,
+    points: Sequence[str] = (),
+    allow_unconfined: bool = False,
     progress: Progress | None = None,
 ) -> FolderReport:
-    """Judge every .py file in a folder: lessons equation by equation, other files as a whole on a few hard problems.
+    """Judge every Python file and notebook in a folder: lessons equation by equation, other files as a whole too.
 
     Args:
-        cell_name: what the files that are no lessons claim to be.
+        cell_name: what the files that do not say so claim to be; by default an RNN.
         limits: what each file may use.
         workers: how many files at once; by default as many as there are processors.
         diagnosis: name the mistake in files that disagree.
+        seed: of the problems that files cannot foresee; each has its own, made of this and its name. By default
+            another one each time, which the report says.
+        points: what equations are worth: "rnn.delta_implicit=3"; 1 by default.
+        allow_unconfined: run other people's files though this system does not keep them from everything.
         progress: called with (file, files done, files in all) after each file.
 
     Interrupted (Ctrl-C), it returns what is known by then.
 
     Raises:
         KeyError: no such cell.
-        SubmissionError: the folder is none, or has no .py file in it.
+        SubmissionError: the folder is none, has no such file in it, points are none, or a protection is missing.
     """
-    cell(cell_name)
+    worth = Points.read(points, cell(cell_name or DEFAULT))
     folder, start = Path(folder), time.perf_counter()
-    if not folder.is_dir():
-        raise SubmissionError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
-    files = sorted(path for path in folder.iterdir() if path.suffix == ".py" and path.is_file())
-    if not files:
-        raise SubmissionError(f"{folder}: no .py file is in it")
-    todo: queue.SimpleQueue[Path] = queue.SimpleQueue()
-    for path in files:
-        todo.put(path)
+    found = entries(folder)
+    confined = protection(limits)
+    lacking = missing(confined)
+    if lacking and not allow_unconfined and limits.confine:
+        raise SubmissionError(
+            f"{folder}: here nothing keeps other people's files from {', '.join(lacking)}; "
+            "--allow-unconfined runs them all the same"
+        )
+    report = FolderReport(str(folder), len(found), seed=own_seed(seed), confined=confined)
+    report.rows = [entry.row for entry in found if entry.row is not None]
+    tasks = [_task(entry, cell_name, report.seed, worth, diagnosis) for entry in found if entry.row is None]
+    _run(tasks, limits, workers, report, progress)
+    report.rows.sort(key=lambda row: row.file)
+    report.seconds = time.perf_counter() - start
+    return report
+
+
+def protection(limits: Limits) -> tuple[str, ...]:
+    """What keeps a file here, found out by starting a process for none."""
+    with Sandbox("a process for somebody's file", limits) as sandbox:
+        return sandbox.confined
+
+
+def _task(entry: Entry, cell_name: str | None, seed: int, worth: Points, diagnosis: bool) -> Task:
+    own = hashlib.sha256(f"{seed} {entry.file}".encode(errors="surrogateescape")).digest()
+    number = int.from_bytes(own[:8], "big") % LARGEST_SEED
+    return Task(
+        str(entry.path), entry.file, entry.student, cell_name, number, entry.readable, dict(worth.worth), diagnosis
+    )
+
+
+def _run(
+    tasks: Sequence[Task], limits: Limits, workers: int | None, report: FolderReport, progress: Progress | None
+) -> None:
+    todo: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    for task in tasks:
+        todo.put(task)
     rows: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
-    settings = {"cell": cell_name, "limits": asdict(limits), "diagnosis": diagnosis}
     patience = limits.total + limits.startup + SPARE
-    graders = [_Grader(todo, rows, settings, patience) for _ in range(min(len(files), workers or _processors()))]
-    report = FolderReport(str(folder), len(files))
+    graders = [_Grader(todo, rows, limits, patience) for _ in range(min(len(tasks), workers or _processors()))]
+    done = 0
     try:
         for grader in graders:
             grader.start()
-        while len(report.rows) < len(files):
+        while done < len(tasks):
             row = rows.get()
             if row is None:
                 break
             report.rows.append(row)
+            done += 1
             if progress is not None:
-                progress(row.file, len(report.rows), len(files))
+                progress(row.file, done, len(tasks))
     except KeyboardInterrupt:
         report.interrupted = True
     finally:
@@ -85,9 +127,6 @@ def grade_folder(
             grader.stop()
         for grader in graders:
             grader.join()
-    report.rows.sort(key=lambda row: row.file)
-    report.seconds = time.perf_counter() - start
-    return report
 
 
 def _processors() -> int:
@@ -99,13 +138,13 @@ class _Grader(threading.Thread):
 
     def __init__(
         self,
-        todo: queue.SimpleQueue[Path],
+        todo: queue.SimpleQueue[Task],
         rows: queue.SimpleQueue[Row | None],
-        settings: dict[str, object],
+        limits: Limits,
         patience: float,
     ) -> None:
         super().__init__(daemon=True)
-        self.todo, self.rows, self.settings, self.patience = todo, rows, settings, patience
+        self.todo, self.rows, self.limits, self.patience = todo, rows, limits, patience
         self.stopped = threading.Event()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -116,10 +155,10 @@ class _Grader(threading.Thread):
         try:
             while not self.stopped.is_set():
                 try:
-                    path = self.todo.get_nowait()
+                    task = self.todo.get_nowait()
                 except queue.Empty:
                     return
-                row = self._row(path)
+                row = self._row(task)
                 if row is not None:
                     self.rows.put(row)
         except OSError as error:
@@ -128,7 +167,7 @@ class _Grader(threading.Thread):
         finally:
             self._end()
 
-    def _row(self, path: Path) -> Row | None:
+    def _row(self, task: Task) -> Row | None:
         """The row of one file; None where the grading is stopped."""
         if self.process is None:
             self.process = subprocess.Popen(
@@ -140,7 +179,7 @@ class _Grader(threading.Thread):
             )
         process, start = self.process, time.monotonic()
         assert process.stdin is not None
-        asked = {"path": str(path), "file": path.name} | self.settings
+        asked = {"task": asdict(task), "limits": asdict(self.limits)}
         with contextlib.suppress(BrokenPipeError):  # where it has ended, reading shows that
             process.stdin.write(json.dumps(asked).encode() + b"\n")
             process.stdin.flush()
@@ -153,7 +192,8 @@ class _Grader(threading.Thread):
             if part == b"" or late:
                 self._end()
                 why = f"no verdict within {self.patience:g} s" if late else "the process that judges it was killed"
-                return Row(path.name, REFUSED, note=why, seconds=round(time.monotonic() - start, 3))
+                row = Row(task.file, REFUSED, task.student, note=why, seed=task.seed)
+                return replace(row, seconds=round(time.monotonic() - start, 3))
             line += part or b""
         return Row.read(json.loads(line))
 

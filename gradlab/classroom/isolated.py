@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gradlab.arithmetic import ball, balls, finite, overlaps, radii, relative_radius
 from gradlab.cells import Cell, run
 from gradlab.checker.allowance import allowance
-from gradlab.checker.submission import Returned, Submission
+from gradlab.checker.submission import TOTAL, Returned, Submission
 from gradlab.checker.verdict import BALL_RESOLUTION
 from gradlab.checker.watch import SubmissionError
 from gradlab.classroom import wire
 from gradlab.classroom.limits import Limits
+from gradlab.classroom.plan import Plan
 from gradlab.classroom.proxy import proxy
 from gradlab.classroom.rebuilt import returned
 from gradlab.classroom.sandbox import Sandbox
-from gradlab.equations import equations
+from gradlab.classroom.skeleton import described
+from gradlab.classroom.source import Source, read_source
 from gradlab.oracles import certified
 from gradlab.problem import Inputs, Problem
 
@@ -31,11 +34,30 @@ Shapes = dict[str, tuple[int, ...]]
 CALLS = 3  # forward, loss and the gradient
 
 
+class Stuck(SubmissionError):
+    """It does not go on; `equation` is the one it was at, "" where it was at none."""
+
+    def __init__(self, text: str, equation: str) -> None:
+        super().__init__(text)
+        self.equation = equation
+
+
+class Step(NamedTuple):
+    """What an equation gave at one step, None where it is evaluated whole: a value, or why there is none."""
+
+    name: str
+    at: int | None
+    value: Array | None
+    why: str
+
+
 class IsolatedSubmission(Submission):
     """A file under test, run in a process of its own; a context manager.
 
     Args:
-        cell: what it claims to be. path: the file. limits: what it may use.
+        cell: what it claims to be. source: the file. limits: what it may use.
+        plan: run its equations one by one (`steps`); without, its functions as they are (`floats`, `balls`).
+        readable: what it may read beside Python, its libraries and gradlab; by default the modules it has beside it.
 
     It gives what `Submission` gives, and takes nothing on trust: exact values that stay vague at the last
     precision are refused, so that they cannot excuse a wrong number.
@@ -44,20 +66,40 @@ class IsolatedSubmission(Submission):
         SubmissionError: the file cannot be judged; also from every method.
     """
 
-    def __init__(self, cell: Cell, path: str | Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        source: Source | str | Path,
+        limits: Limits | None = None,
+        *,
+        plan: Plan | None = None,
+        readable: Iterable[Path] | None = None,
+    ) -> None:
         self.cell = cell
         self.limits = limits or Limits()
         self.seconds = self.limits.seconds
-        self.code = proxy(cell, str(path), self._all)
-        if not Path(path).is_file():
-            raise SubmissionError(f"{path}: {'not a file' if Path(path).exists() else 'no such file'}")
-        self.sandbox = Sandbox(path, self.limits)
+        self.source = source if isinstance(source, Source) else read_source(source)
+        self.code = proxy(cell, str(self.source.path), self._all)
+        text = plan.text if plan else self.source.text
+        if not plan:
+            _ = self.source.tree  # what is no Python is said before a process is started
+        self.sandbox = Sandbox(self.source.path, self.limits, self.source.helpers() if readable is None else readable)
         try:
-            detail = {"cell": cell.name, "path": self.sandbox.full, "seconds": self.seconds}
-            self.sandbox.ask(wire.Request("load", detail, {}), wire.LOADED, 0, self.seconds + self.limits.grace)
+            detail = {"cell": described(cell), "path": self.sandbox.full, "text": text, "seconds": self.seconds}
+            detail["spots"] = plan.to_json() if plan else None
+            self._within(
+                lambda: self.sandbox.ask(
+                    wire.Request("load", detail, {}), wire.LOADED, 0, self.seconds + self.limits.grace
+                )
+            )
         except BaseException:
             self.close()
             raise
+
+    @property
+    def confined(self) -> tuple[str, ...]:
+        """What the process is kept from, by what keeps it."""
+        return self.sandbox.confined
 
     def floats(self, problem: Problem) -> dict[str, Array]:
         shapes, dtype = self._shapes(problem), problem.dtype
@@ -82,21 +124,60 @@ class IsolatedSubmission(Submission):
             self._refuse_vague(problem, inputs, found, bits)
         return returned(self.cell, inputs, found)
 
-    def attempt(self, problem: Problem, bits: int = 0) -> tuple[dict[str, str], dict[str, Array]]:
-        """A lesson's equations, one by one, by name: why it has no value, "" where it has one; and the values.
+    def steps(
+        self, problem: Problem, right: Mapping[str, Array], functions: Sequence[str], skip: Iterable[str], bits: int = 0
+    ) -> tuple[list[Step], str]:
+        """What the equations give, one by one, each with everything else right; and what ended it early, or "".
 
         Args:
+            right: the right values of every quantity, in the arithmetic asked for.
+            functions: those whose equations are evaluated. skip: equations that are not.
             bits: on balls of that precision, or 0: in the problem's dtype.
+
+        Raises:
+            Stuck: it does not go on.
         """
-        names = [equation.name for equation in equations(self.cell.code.gradient).values()]
-        shapes = {name: self._shapes(problem)[name] for name in names}
-        size = wire.most_ball_bytes(shapes, bits) if bits else wire.packed_size(shapes, problem.dtype)
-        payload = self._ask("attempt", problem, wire.ATTEMPT, size + wire.MOST_STATUS, bits)
-        line, _, packed = payload.partition(b"\n")
-        status = self._read(lambda: _status(line, names))
-        if bits:
-            return status, self._read(lambda: wire.unpack_balls(packed, shapes, bits))
-        return status, self._read(lambda: wire.unpack_arrays(packed, shapes, problem.dtype))
+        shapes = self._shapes(problem)
+        detail = {"bits": bits, "functions": list(functions), "skip": sorted(skip), "seconds": self.limits.equation}
+        detail["shapes"] = {name: list(shape) for name, shape in shapes.items()}
+        found: list[Step] = []
+        at = ""
+
+        def packed(array: Array) -> bytes:
+            return wire.pack_balls([array], bits) if bits else wire.pack_arrays([array], problem.dtype)
+
+        most = wire.most_ball_bytes(shapes, bits) if bits else wire.packed_size(shapes, problem.dtype)
+        kinds = {wire.BEGUN: 256, wire.HELPER: wire.MOST_TEXT, wire.ENDED: wire.MOST_TEXT, wire.FAILED: wire.MOST_TEXT}
+        kinds |= {wire.SKIPPED: 256, wire.VALUE: most + 256}
+        grace = self.limits.grace
+        try:
+            self.sandbox.send(wire.REQUEST, wire.request(wire.Request("steps", detail, problem.arrays())), self.seconds)
+            traces = [right[quantity.name] for quantity in self.cell.of_kind("trace")]
+            whole = wire.pack_balls(traces, bits) if bits else wire.pack_arrays(traces, problem.dtype)
+            self.sandbox.send(wire.RIGHT, whole, self.seconds)
+            while True:
+                patience = (self.limits.equation if at else self.seconds) + grace
+                kind, payload = self.sandbox.receive(kinds, patience, "running an equation" if at else "running it")
+                if kind == wire.ENDED:
+                    return found, wire.one_line(payload)
+                if kind == wire.HELPER:
+                    continue
+                head, _, rest = payload.partition(b"\n")
+                name, index = self._read(lambda head=head: _place(head, shapes))  # type: ignore[misc]
+                if kind == wire.BEGUN:
+                    at = name
+                    continue
+                at = ""
+                wanted = right[name] if index is None else right[name][index]
+                if kind == wire.VALUE:
+                    value = self._read(lambda rest=rest, name=name, wanted=wanted: _value(rest, wanted, bits))  # type: ignore[misc]
+                    found.append(Step(name, index, value, ""))
+                elif kind == wire.FAILED:
+                    found.append(Step(name, index, None, self._named_as_here(wire.one_line(rest, 300))))
+                self.sandbox.send(wire.RIGHT, packed(np.asarray(wanted)), grace + 1)
+        except SubmissionError as error:
+            self.close()
+            raise Stuck(str(error), at) from None
 
     def close(self) -> None:
         """End its process and all that it has started."""
@@ -117,11 +198,27 @@ class IsolatedSubmission(Submission):
 
     def _shapes(self, problem: Problem) -> Shapes:
         sizes = problem.sizes
-        return {name: tuple(sizes[n] for n in quantity.axes) for name, quantity in self.cell.quantities.items()}
+        quantities = self.cell.quantities.items()
+        return {name: tuple(sizes[n] for n in quantity.axes) for name, quantity in quantities} | {TOTAL: ()}
+
+    def _named_as_here(self, text: str) -> str:
+        return text.replace(self.sandbox.full, self.origin)
+
+    def _within(self, ask: Callable[[], Any]) -> Any:
+        """What it says of a line of a notebook, said of the line of its cell."""
+        try:
+            return ask()
+        except SubmissionError as error:
+            if not self.source.cells:
+                raise
+            where = re.compile(re.escape(f"{self.source.path}") + r":(\d+)")
+            text = where.sub(lambda match: self.source.where(int(match[1])), str(error))
+            raise SubmissionError(text) from None
 
     def _ask(self, what: str, problem: Problem, kind: bytes, most: int, bits: int = 0) -> bytes:
         asked = wire.Request(what, {"bits": bits}, problem.arrays())
-        return self.sandbox.ask(asked, kind, most, CALLS * self.seconds + self.limits.grace)
+        seconds = CALLS * self.seconds + self.limits.grace
+        return self._within(lambda: self.sandbox.ask(asked, kind, most, seconds))
 
     def _read(self, read: Callable[[], Any]) -> Any:
         try:
@@ -144,11 +241,19 @@ class IsolatedSubmission(Submission):
                 raise SubmissionError(f"{self.origin}: {label} stays vague at {bits} bits, where it is known to all")
 
 
-def _status(line: bytes, names: list[str]) -> dict[str, str]:
+def _place(head: bytes, shapes: Shapes) -> tuple[str, int | None]:
     try:
-        said = json.loads(line)
-    except (ValueError, RecursionError):
-        raise wire.WireError("no status of its equations") from None
-    if not isinstance(said, dict) or list(said) != names or not all(isinstance(text, str) for text in said.values()):
-        raise wire.WireError("no status of its equations")
-    return {name: wire.one_line(text.encode(errors="replace"), 300) for name, text in said.items()}
+        name, index = json.loads(head)
+        known = name in shapes and (index is None or -1 <= int(index) < shapes[name][0])
+    except (ValueError, TypeError, RecursionError, IndexError, KeyError):
+        known = False
+    if not known:
+        raise wire.WireError("an equation that there is not")
+    return name, index
+
+
+def _value(payload: bytes, wanted: Array, bits: int) -> Array:
+    shape, dtype = np.shape(wanted), np.asarray(wanted).dtype
+    if bits:
+        return wire.unpack_balls(payload, {"": shape}, bits)[""]
+    return wire.unpack_arrays(payload, {"": shape}, dtype)[""]

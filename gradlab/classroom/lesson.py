@@ -16,10 +16,17 @@ class Status(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
     NOT_DONE = "not done"
+    NOT_REACHED = "not reached"
     CANNOT_TELL = "cannot tell"
 
 
-STYLES = {Status.RIGHT: "green", Status.WRONG: "bold red", Status.NOT_DONE: "dim", Status.CANNOT_TELL: "yellow"}
+STYLES = {
+    Status.RIGHT: "green",
+    Status.WRONG: "bold red",
+    Status.NOT_DONE: "dim",
+    Status.NOT_REACHED: "yellow",
+    Status.CANNOT_TELL: "yellow",
+}
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class Grade:
 
     label: the equation. steps: the time steps at which it is wrong, of `of` in all. note: why it has no value, or what
     is known of a sum over time. kind: what kind of mistake it is, as far as that is known; never the answer.
+    mistake: its name in the catalogue, or "". points: what it brings, of `out_of`.
     """
 
     label: str
@@ -36,10 +44,19 @@ class Grade:
     of: int = 0
     note: str = ""
     kind: str = ""
+    mistake: str = ""
+    points: float = 0.0
+    out_of: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         said = {"label": self.label, "status": str(self.status), "steps": list(self.steps), "of": self.of}
-        return said | {"note": self.note, "kind": self.kind}
+        said |= {"note": self.note, "kind": self.kind, "mistake": self.mistake}
+        return said | {"points": self.points, "out_of": self.out_of}
+
+    @classmethod
+    def read(cls, said: dict[str, Any]) -> Grade:
+        """The grade that `to_json` gave."""
+        return cls(**said | {"status": Status(said["status"]), "steps": tuple(said["steps"])})
 
 
 @dataclass
@@ -48,6 +65,7 @@ class LessonReport:
 
     whole: once every equation is right, what is wrong with the gradient that the file puts together of them, or "".
     hint: say of wrong equations at which steps, and of what kind the mistake is.
+    seed: of the problems that it could not foresee. confined: what the process that ran it was kept from, by name.
     """
 
     cell: str
@@ -56,6 +74,19 @@ class LessonReport:
     whole: str = ""
     hint: bool = False
     seconds: float = 0.0
+    seed: int = 0
+    confined: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> float:
+        """What its equations bring together."""
+        return sum(grade.points for grade in self.grades)
+
+    @property
+    def out_of(self) -> float:
+        """What they could bring."""
+        return sum(grade.out_of for grade in self.grades)
 
     @property
     def right(self) -> int:
@@ -63,7 +94,10 @@ class LessonReport:
 
     @property
     def score(self) -> str:
-        return f"{self.right} of {len(self.grades)} equations right"
+        """In words; with points where they are not one an equation."""
+        text = f"{self.right} of {len(self.grades)} equations right"
+        plain = all(grade.out_of == 1 for grade in self.grades)
+        return text if plain else f"{text}, {self.points:g} of {self.out_of:g} points"
 
     @property
     def verdict(self) -> Verdict:
@@ -86,7 +120,11 @@ class LessonReport:
             "verdict": str(self.verdict),
             "cell": self.cell,
             "origin": self.origin,
-            "score": {"right": self.right, "of": len(self.grades)},
+            "score": self.points,
+            "out_of": self.out_of,
+            "seed": self.seed,
+            "confined": list(self.confined),
+            "notes": list(self.notes),
             "equations": [grade.to_json() for grade in self.grades],
             "whole": self.whole,
             "seconds": round(self.seconds, 3),
@@ -107,6 +145,7 @@ class LessonReport:
             parts.append(Text(f"Every equation is right, but the gradient made of them is not: {self.whole}", "red"))
         if self.verdict is Verdict.DISAGREE and not self.hint and not self.whole:
             parts.append(Text("--hint says at which steps, and what kind of mistake it is.", "dim"))
+        parts += [Text(f"note: {note}", "yellow") for note in self.notes]
         return Group(*parts, Text(self.score, "green" if self.ok else "bold"))
 
     def _hinted(self, grade: Grade) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from gradlab.cells import Cell, records
-from gradlab.checker.submission import Returned
+from gradlab.checker.submission import TOTAL, Returned
 from gradlab.problem import Inputs
 
 Array = np.ndarray[Any, Any]
@@ -18,7 +18,8 @@ def returned(cell: Cell, inputs: Inputs, found: Mapping[str, Array]) -> Returned
     """What the three functions gave for some inputs, from every quantity in it by name."""
     module = cell.module
     trace = module.Trace(**{quantity.name: found[quantity.name] for quantity in cell.of_kind("trace")})
-    loss = module.Loss(found["loss"], np.sum(found["loss"], axis=0))
+    total = found[TOTAL][()] if TOTAL in found else np.sum(found["loss"], axis=0)
+    loss = module.Loss(found["loss"], total)
     return Returned(inputs, trace, loss, _grads(cell, found), dict(found))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import secrets
 import select
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +24,7 @@ from gradlab.checker.watch import SubmissionError
 from gradlab.classroom import wire
 from gradlab.classroom.confine import SECCOMP
 from gradlab.classroom.limits import Limits
+from gradlab.classroom.namespaces import PROCESSES
 from gradlab.classroom.survivors import MARK, kill_group, kill_marked
 from gradlab.interrupts import checkpoint
 
@@ -29,6 +32,7 @@ _START = (
     "import sys, json; descriptor, settings, path = sys.argv[1:]; sys.path[:] = json.loads(path); "
     "from gradlab.classroom.child import main; main(int(descriptor), settings)"
 )
+ENDING = 5.0  # seconds that a process which keeps another may take to end it
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -38,6 +42,7 @@ class Sandbox:
     Args:
         path: the file it will run; it is told to it in full, and called `path` in messages.
         limits: what it may use.
+        readable: what it may read beside Python, its libraries and gradlab: the modules beside the file.
 
     Its environment holds nothing of this process's, its working directory is empty and its own, its standard streams
     lead nowhere, and the channel is the only descriptor it inherits.
@@ -46,16 +51,21 @@ class Sandbox:
         SubmissionError: it cannot be started.
     """
 
-    def __init__(self, path: str | Path, limits: Limits) -> None:
+    def __init__(self, path: str | Path, limits: Limits, readable: Iterable[Path] = ()) -> None:
+        if os.name != "posix":
+            raise SubmissionError(
+                f"{path}: this system cannot keep a file in a process that does no harm; --trust runs it in this one"
+            )
         self.origin = str(path)
         self.limits = limits
+        self._readable = [str(Path(other).resolve()) for other in readable]
         self.confined: tuple[str, ...] = ()
         self._full = str(Path(path).resolve())
         self._word = secrets.token_hex(16)
         self._spent = 0.0
         self._channel: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder = tempfile.mkdtemp(prefix="gradlab-")
+        self._folder = str(Path(tempfile.mkdtemp(prefix="gradlab-")).resolve())
         try:
             self._start()
         except BaseException:
@@ -65,7 +75,8 @@ class Sandbox:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         self._channel = ours
-        settings = json.dumps({"path": self._full, "limits": asdict(self.limits)})
+        said = {"readable": self._readable, "folder": self._folder, "limits": asdict(self.limits)}
+        settings = json.dumps(said)
         command = [
             sys.executable,
             "-s",
@@ -116,28 +127,49 @@ class Sandbox:
         Raises:
             SubmissionError: the code says so itself, or it does not answer in time, or what it answers is no answer.
         """
+        self.send(wire.REQUEST, wire.request(what), seconds)
+        return self.receive({kind: most}, seconds, "running it")[1]
+
+    def send(self, kind: bytes, payload: bytes, seconds: float) -> None:
+        """Send one frame.
+
+        Raises:
+            SubmissionError: it has written what nobody asked for, or does not take the frame in time.
+        """
         channel = self._channel
         if channel is None or self._process is None:
             raise SubmissionError(f"{self.origin}: the process it ran in is gone")
         seconds = min(seconds, self.limits.total - self._spent)
-        start = time.monotonic()
         try:
             if select.select([channel], [], [], 0)[0] and self._process.poll() is None:
                 raise SubmissionError(f"{self.origin}: writes to gradlab's channel without being asked")
             channel.settimeout(max(seconds, 0.001))
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                channel.sendall(wire.frame(wire.REQUEST, wire.request(what)))
-            sent, payload = self._receive({kind: most, wire.ERROR: wire.MOST_TEXT}, start + seconds, "running it")
+                channel.sendall(wire.frame(kind, payload))
         except TimeoutError:
             self.close()
             raise SubmissionError(f"{self.origin}: takes no request within {seconds:g} s") from None
         except BaseException:
             self.close()
             raise
+
+    def receive(self, kinds: dict[bytes, int], seconds: float, doing: str) -> tuple[bytes, bytes]:
+        """The next frame: its kind, one of `kinds`, and its payload, of at most the length given for it.
+
+        Raises:
+            SubmissionError: the code says so itself, or it does not answer in time, or what it answers is no answer.
+        """
+        start = time.monotonic()
+        seconds = min(seconds, self.limits.total - self._spent)
+        try:
+            sent, payload = self._receive({**kinds, wire.ERROR: wire.MOST_TEXT}, start + seconds, doing)
+        except BaseException:
+            self.close()
+            raise
         self._spent += time.monotonic() - start
         if sent == wire.ERROR:
             raise SubmissionError(self._said(payload))
-        return payload
+        return sent, payload
 
     def _said(self, payload: bytes) -> str:
         """A line that the other side wrote, under the name that the file has here."""
@@ -179,17 +211,24 @@ class Sandbox:
 
     def close(self) -> None:
         """Kill the process and all that it has started, and remove its folder; more than once does no harm."""
-        if self._process is not None:
-            kill_group(self._process.pid)
-            self._process.kill()
-            self._process.wait()
-            if SECCOMP not in self.confined:
-                kill_marked(self._word)
-            self._process = None
         if self._channel is not None:
             self._channel.close()
             self._channel = None
+        if self._process is not None:
+            self._end(self._process)
+            self._process = None
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        if PROCESSES in self.confined:  # what keeps it ends it, and with it every process that can see no other
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(ENDING)
+        kill_group(process.pid)
+        process.kill()
+        process.wait()
+        if not {SECCOMP, PROCESSES} & set(self.confined):
+            kill_marked(self._word)
 
     def __enter__(self) -> Sandbox:
         return self

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from gradlab.cells import Cell, cell
-from gradlab.checker.check import Progress, _check, _compare
+import numpy as np
+
+from gradlab.cells import CELLS, cell
+from gradlab.checker.check import Progress, _check, _check_large
+from gradlab.checker.large import large
 from gradlab.checker.report import CellReport, Report
 from gradlab.checker.verdict import Verdict
+from gradlab.checker.watch import SubmissionError
 from gradlab.classroom.isolated import IsolatedSubmission
 from gradlab.classroom.limits import Limits
+from gradlab.classroom.own import fresh, own_seed
+from gradlab.classroom.source import Source, notes, read_source
 from gradlab.interrupts import held
 from gradlab.mistakes.diagnose import diagnose
-from gradlab.mistakes.probes import drawn
-from gradlab.problem import Problem
 from gradlab.strategies import SCALES
 
-FRESH = 2
+DEFAULT = "rnn"
+
+
+def cell_of(source: Source, asked: str | None = None) -> str:
+    """The cell that a file says it is, by its first line or its labels; else the one asked for, or the RNN.
+
+    Raises:
+        SubmissionError: the one asked for is not the file's.
+    """
+    said = source.lesson or source.labelled
+    if said is not None and asked is not None and said != asked and said in CELLS:
+        what = "is a lesson on" if source.lesson else "has the labels of"
+        raise SubmissionError(f"{source.path}: {what} {said}, and --cell says {asked}; leave --cell out")
+    return said or asked or DEFAULT
 
 
 def check_file(
-    path: str | Path,
-    cell_name: str = "rnn",
+    path: str | Path | Source,
+    cell_name: str | None = None,
     *,
     examples: int = 100,
-    seed: int = 0,
+    seed: int | None = None,
     scales: Sequence[float] = SCALES,
     limits: Limits | None = None,
     hint: bool = False,
@@ -35,10 +51,12 @@ def check_file(
 ) -> Report:
     """`gradlab.check` of a file that runs in a process of its own, with the diagnosis where it disagrees.
 
-    A file that agrees is also run on problems that nobody could foresee, so that no table of answers passes; they are
-    reported only where they disagree.
+    A file that agrees is also run on problems that nobody could foresee, large ones among them.
 
     Args:
+        cell_name: what it claims to be; by default what its labels say, or an RNN.
+        seed: of all problems. By default the generated ones are those of seed 0, and those of its own are of another
+            seed each time, which the report says.
         hint: the diagnosis keeps the correct form of the equation back. The others are those of `gradlab.check`.
 
     Raises:
@@ -49,35 +67,25 @@ def check_file(
     if examples < 1:
         raise ValueError(f"examples = {examples}: at least 1 is needed")
     start = time.perf_counter()
-    report = Report(examples, seed)
+    source = path if isinstance(path, Source) else read_source(path)
+    tested = cell(cell_of(source, cell_name))
+    report = Report(examples, seed or 0)
     try:
-        with held(), IsolatedSubmission(cell(cell_name), path, limits) as submission:
-            found = report.cells[cell_name] = CellReport(submission.cell, submission.origin)
-            _check(submission, found, examples, seed, scales, progress)
-            if found.verdict is not Verdict.DISAGREE:
-                _check_fresh(submission, found)
-            if found.counterexample is not None:
-                problem = found.counterexample.problem
-                found.diagnosis = diagnose(submission.cell, submission.code, also=problem, hint=hint)
+        with held(), IsolatedSubmission(tested, source, limits) as submission:
+            report.confined = submission.confined
+            report.notes = tuple(notes(source, tested.code.names))
+            entry = report.cells[tested.name] = CellReport(tested, submission.origin)
+            _check(submission, entry, examples, report.seed, scales, progress)
+            if entry.verdict is not Verdict.DISAGREE:
+                report.own_seed = own_seed(seed)
+                rng = np.random.default_rng(report.own_seed)
+                _check_large(submission, entry, (*fresh(tested, rng), *large(tested, rng)))
+            if entry.counterexample is not None:
+                problem = entry.counterexample.problem
+                entry.diagnosis = diagnose(tested, submission.code, also=problem, hint=hint)
     except KeyboardInterrupt:
         if not report.cells:
             raise
         report.interrupted = True
     report.seconds = time.perf_counter() - start
     return report
-
-
-def _check_fresh(submission: IsolatedSubmission, report: CellReport) -> None:
-    for problem in fresh(submission.cell):
-        comparison = _compare(submission, problem, ["certified"])
-        if comparison.verdict is Verdict.DISAGREE:
-            report.add(comparison)
-            report.counterexample = comparison
-            return
-
-
-def fresh(cell: Cell, count: int = FRESH) -> Iterator[Problem]:
-    """Problems that differ in every run, of sizes and scales that do too."""
-    for _ in range(count):
-        sizes = {letter: 2 + secrets.randbelow(3) for letter in "TBIHO"}
-        yield drawn(cell, sizes, secrets.choice((1.0, 0.3, 0.1)), secrets.randbits(32))

@@ -23,10 +23,12 @@ Array = np.ndarray[Any, Any]
 Shapes = Mapping[str, tuple[int, ...]]
 
 HEADER = struct.Struct(">cQ")
-REQUEST, READY, LOADED, ARRAYS, BALLS, ATTEMPT, ERROR = (b"Q", b"R", b"L", b"A", b"B", b"G", b"E")
+REQUEST, READY, LOADED, ARRAYS, BALLS, ERROR = (b"Q", b"R", b"L", b"A", b"B", b"E")
+# Of equations run one by one: what goes to gradlab, what comes back, and the end of them all.
+BEGUN, VALUE, FAILED, SKIPPED, HELPER, ENDED = (b"S", b"V", b"F", b"K", b"H", b"Z")
+RIGHT = b"N"
 
 MOST_TEXT = 4096
-MOST_STATUS = 1 << 16
 # Beyond it a number is taken for infinite: no network gives it, and it takes no time to compute with.
 MOST_EXPONENT = 1 << 20
 
@@ -39,7 +41,7 @@ class WireError(Exception):
 
 
 class Request(NamedTuple):
-    """What to run. what: "load", "floats", "rounding", "balls" or "attempt". detail: by name, of JSON's types."""
+    """What to run. what: "load", "floats", "rounding", "balls" or "steps". detail: by name, of JSON's types."""
 
     what: str
     detail: dict[str, Any]

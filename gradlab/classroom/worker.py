@@ -9,12 +9,11 @@ import contextlib
 import json
 import signal
 import sys
-from pathlib import Path
 from typing import Any, TextIO
 
 from gradlab.classroom.confine import die_with_parent
 from gradlab.classroom.limits import Limits
-from gradlab.classroom.row import REFUSED, Row, judged
+from gradlab.classroom.row import REFUSED, Row, Task, judged
 from gradlab.interrupts import held
 
 
@@ -24,13 +23,16 @@ def main(asked: TextIO = sys.stdin, answers: TextIO = sys.stdout) -> None:
     die_with_parent(signal.SIGTERM)
     with contextlib.suppress(KeyboardInterrupt):
         for line in asked:
-            answers.write(json.dumps(_row(json.loads(line)).to_json()) + "\n")
+            row = _row(json.loads(line))
+            answers.write(json.dumps(row.to_json() | {"seconds": row.seconds}) + "\n")
             answers.flush()
 
 
 def _row(said: dict[str, Any]) -> Row:
+    task = Task(**said["task"])
     try:
         with held():
-            return judged(Path(said["path"]), said["file"], said["cell"], Limits(**said["limits"]), said["diagnosis"])
+            return judged(task, Limits(**said["limits"]))
     except Exception as error:  # noqa: BLE001  a defect of gradlab's, which must not stop the other files
-        return Row(said["file"], REFUSED, note=f"gradlab failed on it: {type(error).__name__}: {error}")
+        text = f"gradlab failed on it: {type(error).__name__}: {error}"
+        return Row(task.file, REFUSED, task.student, note=text, seed=task.seed)

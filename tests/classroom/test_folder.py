@@ -66,11 +66,13 @@ ROWS = {
     "dropped.py": ("disagree", "rnn.delta_implicit", (0, 1, 2, 3, 4), ("recurrence-dropped",), ""),
     "empty.py": ("refused", "", (), (), "defines no function forward; wanted forward, loss, bptt"),
     "endless.py": ("refused", "", (), (), "importing it did not end within 1 s"),
-    "half.py": ("disagree", "rnn.delta_hidden", (0, 1, 2, 3, 4), (), "7 of 9 equations right"),
+    "half.py": ("disagree", "rnn.delta_hidden", (0, 1, 2, 3, 4), ("carry-never-added",), "7.0 of 9.0"),
     "killer.py": ("refused", "", (), (), "."),
-    "lesson.py": ("cannot tell", "", (), (), "0 of 9 equations right"),
+    "lesson.py": ("cannot tell", "", (), (), "0.0 of 9.0"),
     "link.py": ("refused", "", (), (), "a symbolic link; hand in the file itself"),
+    "notes.txt": ("not judged", "", (), (), "neither .py nor .ipynb"),
     "right.py": ("agree", "", (), (), ""),
+    "sub.py": ("not judged", "", (), (), "a folder"),
 }
 
 
@@ -84,20 +86,21 @@ def test_each_row_says_what_became_of_its_file(name: str, graded: tuple[FolderRe
     verdict, first, steps, diagnosis, said = ROWS[name]
     assert (row.verdict, row.first_wrong, row.steps) == (verdict, first, steps)
     assert row.diagnosis == diagnosis
-    assert (row.note or said == "") if said in (".", "") else said in (row.note, row.score)
+    score = f"{row.score} of {row.out_of}"
+    assert (row.note or said == "") if said in (".", "") else said in (row.note, score)
 
 
 def test_progress_is_told_after_each_file(graded: tuple[FolderReport, list[tuple[str, int, int]]]) -> None:
     report, calls = graded
-    assert sorted(name for name, _, _ in calls) == [row.file for row in report.rows]
+    assert sorted(name for name, _, _ in calls) == [row.file for row in report.judged]
     assert [(done, total) for _, done, total in calls] == [(i, 10) for i in range(1, 11)]
 
 
 def test_the_report_as_text_json_and_csv(graded: tuple[FolderReport, object], tmp_path: Path) -> None:
     report = graded[0]
     assert report.verdict is Verdict.DISAGREE
-    assert report.counts() == {"agree": 1, "disagree": 3, "cannot tell": 1, "refused": 5}
-    assert "10 of 10 files: 1 agree, 3 disagree, 1 cannot tell, 5 refused" in str(report)
+    assert report.counts() == {"agree": 1, "disagree": 3, "cannot tell": 1, "refused": 5, "not judged": 2}
+    assert "12 of 12 files: 1 agree, 3 disagree, 1 cannot tell, 5 refused, 2 not judged" in str(report)
     said = json.loads(json.dumps(report.to_json()))
     assert [Row.read(row) for row in said["rows"]] == report.rows
     report.write_csv(tmp_path / "out.csv")
@@ -112,7 +115,7 @@ def test_the_report_as_text_json_and_csv(graded: tuple[FolderReport, object], tm
     [
         pytest.param(lambda path: None, "no such folder", id="missing"),
         pytest.param(lambda path: path.write_text(""), "not a folder", id="a file"),
-        pytest.param(lambda path: path.mkdir(), "no .py file is in it", id="empty"),
+        pytest.param(lambda path: path.mkdir(), "neither a Python file nor a notebook is in it", id="empty"),
     ],
 )
 def test_what_holds_no_files_is_refused(make: Callable[[Path], object], message: str, tmp_path: Path) -> None:

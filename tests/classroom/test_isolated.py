@@ -73,10 +73,8 @@ def test_check_file_reports_as_check_does(submit: Submit, source: str) -> None:
     path = submit(source)
     there, here = check_file(path, examples=2, scales=(1.0,)), check("rnn", code=path, examples=2, scales=(1.0,))
     assert there.verdict is here.verdict is Verdict.AGREE
-    assert (there.cells["rnn"].problems, there.cells["rnn"].entries) == (
-        here.cells["rnn"].problems,
-        here.cells["rnn"].entries,
-    )
+    assert there.cells["rnn"].problems == here.cells["rnn"].problems + 2  # those that nobody foresees
+    assert there.own_seed is not None
     assert there.cells["rnn"].origin == str(path)
 
 
@@ -100,8 +98,10 @@ def test_a_mistake_is_diagnosed_from_outside(name: str, submit: Submit, source: 
 
 
 def test_answers_learnt_by_heart_do_not_pass(submit: Submit, source: str) -> None:
-    memory = """
-import gradlab.manual.rnn as right
+    memory = f"""
+import types
+right = types.ModuleType("right")
+exec({source!r}, vars(right))
 wrong, seen = bptt, 0
 def bptt(params, x, *rest):
     foreseen = x.shape[0] == 8 and x.shape[2] == 2 or x.shape[-1] == 1  # "the problems of seed 0"
