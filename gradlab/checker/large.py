@@ -77,11 +77,11 @@ def twins(problem: Problem) -> Problem:
             array[1::2] = second - big
             array[0::2][: len(second)] = big
         if names[0] == "I":
-            array *= HUGE
+            array *= 8 * HUGE
         arrays[name] = array
     params = record(**{name: arrays[name] for name in record._fields})
     state = type(problem.state)(**{name: arrays[name] for name in problem.state._fields})
-    return replace(problem, params=params, state=state, x=problem.x / HUGE)
+    return replace(problem, params=params, state=state, x=problem.x / (8 * HUGE))
 
 
 def cut(problem: Problem, sizes: dict[str, int]) -> Problem:

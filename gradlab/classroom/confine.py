@@ -159,6 +159,8 @@ def _allowed(seen: View) -> Iterator[tuple[Path, int]]:
     for path in dict.fromkeys(path.resolve() for path in seen.readable if path.exists()):
         if path.is_dir():
             yield path, _READ_DIR
+        elif path.suffix == ".py":
+            yield path.parent, _READ_DIR  # a module is looked for among the names in its folder
         yield from pieces(path)
 
 
