@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gradlab.classroom.isolated import IsolatedSubmission
     from gradlab.classroom.lesson import LessonReport
     from gradlab.classroom.limits import Limits
+    from gradlab.classroom.otter import equation_test
     from gradlab.classroom.single import check_file
     from gradlab.classroom.source import read_source
 
@@ -35,6 +36,7 @@ _PUBLIC = {
     "LessonReport": "lesson",
     "Limits": "limits",
     "check_file": "single",
+    "equation_test": "otter",
     "grade_folder": "folder",
     "grade_lesson": "grade",
     "read_source": "source",
@@ -47,6 +49,7 @@ __all__ = [
     "LessonReport",
     "Limits",
     "check_file",
+    "equation_test",
     "grade_folder",
     "grade_lesson",
     "read_source",

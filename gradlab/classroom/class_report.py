@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gradlab.cells import cell
 from gradlab.checker.verdict import Verdict
 from gradlab.classroom.row import NOT_JUDGED, REFUSED, Row
 from gradlab.files import write_bytes
@@ -46,7 +47,9 @@ class FolderReport:
     @property
     def labels(self) -> list[str]:
         """Every equation that some row has a grade of, in the order of the derivation, cell by cell."""
-        return list(dict.fromkeys(grade.label for row in self.rows for grade in row.grades))
+        graded = {grade.label for row in self.rows for grade in row.grades}
+        cells = dict.fromkeys(label.partition(".")[0] for label in sorted(graded))
+        return [q.label for name in cells for q in cell(name).quantities.values() if q.label in graded]
 
     @property
     def verdict(self) -> Verdict:
@@ -95,6 +98,12 @@ class FolderReport:
     def write_csv(self, path: Path) -> None:
         """Raises FileError where it cannot be written."""
         write_bytes(path, self.to_csv().encode(errors="backslashreplace"))  # a name may be no text
+
+    def write_feedback(self, folder: Path) -> None:
+        """A page a student, and index.html of them all. Raises OSError where they cannot be written."""
+        from gradlab.classroom.feedback import write_pages
+
+        write_pages(self, folder)
 
     def __rich__(self) -> Any:
         from rich.console import Group

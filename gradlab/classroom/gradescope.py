@@ -19,7 +19,7 @@ def results(row: Row) -> dict[str, Any]:
             "score": grade.points,
             "max_score": grade.out_of,
             "status": "passed" if grade.status is Status.RIGHT else "failed",
-            "output": "" if grade.status is Status.RIGHT else sentence(grade, row),
+            "output": "" if grade.status is Status.RIGHT else sentence(grade),
             "visibility": "visible",
         }
         for grade in row.grades

@@ -178,7 +178,9 @@ def _submission(row: Row, source: Source, task: Task, limits: Limits) -> Row:
         if not grades:
             raise
         text = str(error).removeprefix(f"{source.path}: ").removeprefix(f"{source.path}:")
-        return replace(row, verdict=REFUSED, note=text.replace(str(source.path), source.path.name), grades=grades)
+        first = next((grade for grade in grades if grade.status is Status.WRONG), None)
+        row = replace(row, verdict=REFUSED, note=text.replace(str(source.path), source.path.name), grades=grades)
+        return row if first is None else replace(row, first_wrong=first.label, steps=first.steps, of=first.of)
 
 
 def _located(row: Row, submission: IsolatedSubmission, whole: _Whole, task: Task, path: Path) -> Row:

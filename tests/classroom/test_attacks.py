@@ -161,7 +161,8 @@ KEYS = {
     "the front door": "import gradlab; right = gradlab.check('rnn', examples=1)",
     "a module in the process": "import sys; right = sys.modules['gradlab.manual.rnn'].bptt",
     "objects in the process": (
-        "import gc; [right] = [o for o in gc.get_objects() if getattr(o, '__name__', '') == 'bptt' and o is not bptt and o.__defaults__]"
+        "import gc; named = [o for o in gc.get_objects() if getattr(o, '__name__', '') == 'bptt']; "
+        "[right] = [o for o in named if o is not bptt and o.__defaults__]"
     ),
     "the repository": "import gradlab, os; right = open(os.path.dirname(gradlab.__file__) + '/../README.md').read()",
     "the derivations": (
