@@ -165,16 +165,17 @@ def _own(tested: Cell, seed: int) -> Iterator[Problem]:
 
 def _submission(row: Row, source: Source, task: Task, limits: Limits) -> Row:
     tested, readable = cell(row.cell), [Path(path) for path in task.readable]
+    started = not source.is_python  # what does not start as it is does not start in pieces either, but for a typo
     try:
         with IsolatedSubmission(tested, source, limits, readable=readable) as submission:
-            row = replace(row, confined=submission.confined)
+            started, row = True, replace(row, confined=submission.confined)
             whole = _Whole(submission)
             for problem in (*problems(tested), *_own(tested, task.seed)):
                 whole.add(problem)
             row = replace(row, verdict=str(whole.verdict), grades=whole.grades(task.points))
             return _located(row, submission, whole, task, Path(task.path))
     except SubmissionError as error:
-        grades = _by_equation(source, tested, limits, readable, task)
+        grades = _by_equation(source, tested, limits, readable, task) if started else ()
         if not grades:
             raise
         text = str(error).removeprefix(f"{source.path}: ").removeprefix(f"{source.path}:")

@@ -66,6 +66,14 @@ class Source:
         except (ValueError, RecursionError, MemoryError) as error:
             raise SubmissionError(f"{self.path}: not Python that can be read: {error}") from None
 
+    @property
+    def is_python(self) -> bool:
+        """Whether it can be read."""
+        try:
+            return bool(self.tree)
+        except SubmissionError:
+            return False
+
     def defines(self, name: str) -> bool:
         """Whether anything at the top level is called that."""
         return any(getattr(node, "name", None) == name or name in _targets(node) for node in self.tree.body)
@@ -103,10 +111,7 @@ class Source:
         return list(found)
 
     def _imported_if_python(self) -> list[str]:
-        try:
-            return self.imported
-        except SubmissionError:
-            return []
+        return self.imported if self.is_python else []
 
 
 def read_source(path: str | Path) -> Source:
@@ -181,6 +186,8 @@ def notes(source: Source, functions: tuple[str, ...]) -> list[str]:
         functions: the names of forward, the loss and the gradient. A call of the first two from the gradient looks
             like differences.
     """
+    if not source.is_python:
+        return []
     found: dict[str, None] = {}
     aliases = dict(_aliases(source.tree))
     for module in source.imported:
