@@ -36,7 +36,7 @@ ATTACKS = {
     "a fork bomb": "import os\nwhile True: os.fork()",
     "a hoarder": "held = [bytearray(2**30) for _ in range(100)]",
     "a forger": (
-        "import os\nfor d in range(3, 64):\n    try: os.write(d, b'L' + bytes(8))\n    except OSError: pass\nos._exit(0)"
+        "import os\nfor d in range(3, 64):\n    try: os.write(d, bytes(9))\n    except OSError: pass\nos._exit(0)"
     ),
     "the answers": "from gradlab.manual.rnn import bptt",
 }
@@ -64,7 +64,8 @@ def answers() -> dict[str, str]:
 def lesson(changes: Mapping[str, str]) -> str:
     """A lesson filled in with what is right, and with what is not where `changes` has it."""
     right = answers() | changes
-    return LABEL.sub(lambda match: f"= {right[match[1]]}  # {match[1]}", write_lesson("rnn"))
+    filled = LABEL.sub(lambda match: f"= {right[match[1]]}  # {match[1]}", write_lesson("rnn"))
+    return filled.replace("import numpy as np\n", "import numpy as np\nfrom gradlab.manual.gates import multiply\n")
 
 
 def notebook(text: str) -> str:

@@ -116,16 +116,27 @@ def check(
 @app.command()
 def exercise(
     cell: Annotated[str, typer.Argument(help="rnn, rtrl, lstm or gru.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE")] = Path("lesson.py"),
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="lesson.py, or a notebook: .ipynb", metavar="FILE")
+    ] = None,
+    derivation: Annotated[bool, typer.Option("--derivation", help="The lesson in LaTeX, for verify.")] = False,
 ) -> int:
     """Write a lesson: every backward equation a blank."""
-    from gradlab.classroom import write_lesson
+    from gradlab.classroom.exercise import write_derivation, write_lesson, write_notebook
     from gradlab.files import check_writable, write_bytes
 
+    out = out or Path("lesson.md" if derivation else "lesson.py")
+    kinds = {".md": write_derivation} if derivation else {".py": write_lesson, ".ipynb": write_notebook}
+    if out.suffix not in kinds:
+        raise BadInput(f"{out}: a lesson{' in LaTeX' if derivation else ''} ends in {' or '.join(kinds)}")
     check_writable(out)
     if out.exists():
         raise BadInput(f"{out}: exists already; name another with -o")
-    write_bytes(out, write_lesson(cell, out.name).encode())
+    try:
+        text = kinds[out.suffix](cell, out.name)
+    except LookupError as error:
+        raise BadInput(str(error)) from None
+    write_bytes(out, text.encode())
     print(out)
     return 0
 

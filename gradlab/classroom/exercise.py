@@ -1,16 +1,24 @@
 """`gradlab exercise CELL`: a lesson, a file whose backward equations are blanks.
 
 It is made of the cell's own source: the records, forward and loss as they stand, and the gradient with `...` for the
-right-hand side of each labelled equation. Words that could give an answer away stay behind: the docstrings of the
-module and of the gradient, and what forward and loss do not need.
+right-hand side of each labelled equation, beside what it is the derivative of. Around it stand the forward equations as
+mathematics, what feeds what, and three hints for each blank. Words that could give an answer away stay behind.
 """
 
 from __future__ import annotations
 
 import ast
+import base64
 import inspect
+import io
+import json
+import re
+import textwrap
+from typing import Any
 
 from gradlab.cells import Cell, Quantity, cell
+from gradlab.classroom.derivation import Derivation, derivation
+from gradlab.classroom.hints import feeds, hints
 from gradlab.equations import equations
 
 COLUMN = 75
@@ -19,23 +27,28 @@ _HEADER = '''\
 # gradlab lesson: {name}
 """The gradient of a recurrent network, to be derived and written down by you.
 
-`forward` and `loss` are given. In `{gradient}`, replace each `...` by the right-hand side of its equation: one
+{model}
+
+`forward` and `loss` below are these equations; `@` is the matrix product, `*` the elementwise one, and rows(z) stacks
+time and batch: (T, B, H) -> (T·B, H). In `{gradient}`, replace each `...` by the right-hand side of its equation: one
 assignment, in the names that are in scope there, its line still ending in its label. Lines of your own may stand
 between. NumPy alone, no loops over units; the same source also runs on exact numbers, so allocate with the dtype of
 the inputs (np.empty_like).
 
-    gradlab check {file}
+    gradlab check {file}            which equations are right
+    gradlab check {file} --hint     and at which steps the others are wrong, and what kind of mistake it is
 
-judges each equation by itself, with everything upstream of it as it should be: one wrong line does not fail the next.
-
-    T steps   B batch   I inputs   H hidden units   O outputs        row vectors, time-major
-    l(t)      the loss of step t        L    the sum of all l(t)
+Each equation is judged by itself, with everything else as it should be: one wrong line does not fail the next. Three
+hints for each stand at the end of this file: where it comes from, what kind it is, the rule.
 """
 '''
+_LETTERS = """\
+    T steps   B batch   I inputs   H hidden units   O outputs        row vectors, time-major
+    l(t)      the loss of step t        L    the sum of all l(t)"""
 
 
 def write_lesson(cell_name: str, file: str = "lesson.py") -> str:
-    """The text of a lesson on a cell.
+    """The text of a lesson on a cell, as a Python file.
 
     Args:
         file: what it will be called.
@@ -44,18 +57,143 @@ def write_lesson(cell_name: str, file: str = "lesson.py") -> str:
         KeyError: no such cell.
     """
     tested = cell(cell_name)
+    names = tested.code.names
+    text = _HEADER.format(name=tested.name, gradient=names[2], file=file, model=_model(tested))
+    return text + _code(tested) + "\n\n" + _hints_as_comments(tested)
+
+
+def write_notebook(cell_name: str, file: str = "lesson.ipynb") -> str:
+    """The same lesson as a notebook, with the equations set and a figure; its last cell judges itself.
+
+    Raises:
+        KeyError: no such cell.
+    """
+    tested = cell(cell_name)
+    body, _, gradient = _code(tested).rpartition(f"\n\n\ndef {tested.code.names[2]}")
+    gradient = f"def {tested.code.names[2]}{gradient}"
+    first = [f"# gradlab lesson: {tested.name}", "%load_ext gradlab", "", *body.strip("\n").split("\n")]
+    cells = [
+        _markdown(_introduction(tested, file)),
+        _markdown(f"![The network, unrolled](data:image/png;base64,{_figure(tested)})"),
+        _code_cell("\n".join(first)),
+        _markdown(_hints_as_details(tested)),
+        _code_cell(f"%%gradlab\n{gradient.rstrip()}"),
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    numbered = [one | {"id": f"lesson-{number}"} for number, one in enumerate(cells)]
+    return json.dumps({"cells": numbered, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"
+
+
+def write_derivation(cell_name: str, file: str = "lesson.md") -> str:
+    """The same lesson in LaTeX, for `gradlab verify`: definitions as they stand, each derivative with a `?` for a goal.
+
+    Raises:
+        KeyError: no such cell.
+        LookupError: no derivation of it ships with gradlab, to take the mathematics from.
+    """
+    tested, known = cell(cell_name), derivation(cell_name)
+    if known is None:
+        raise LookupError(f"no derivation of {cell_name} ships with gradlab, so there is no lesson in LaTeX on it")
+    lines = [known.front + f"# The gradient of {_article(tested)}, to be derived by you", "", _VERIFY.format(file=file)]
+    lines += ["## The network, and what is looked for", ""]
+    lines += [_displayed(one.latex, one.label) for one in known.statements if one.defines]
+    lines += ["## To be derived", ""]
+    gradient = [tested.quantities[equation.name] for equation in equations(tested.code.gradient).values()]
+    for place, quantity in enumerate(gradient, 1):
+        statement = known.of(quantity.label)
+        if statement is not None and not statement.defines:
+            lines.append(f"Equation {place} of {len(gradient)}: {_meaning(quantity)}.\n")
+            lines.append(_displayed(f"{statement.left} = ?", quantity.label))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_VERIFY = """\
+Replace each `?` by what it is equal to, in as many steps as you like. `gradlab verify {file}` judges every step; a `?`
+that is left is a goal that is not reached yet. Definitions (:=) of your own may stand between.
+"""
+
+
+def _article(tested: Cell) -> str:
+    return f"an {tested.name.upper()}" if tested.name[0] in "rl" else f"a {tested.name.upper()}"
+
+
+def _displayed(latex: str, label: str) -> str:
+    tag = f" \\tag{{{label}}}" if label else ""
+    if "aligned" in latex:
+        return f"```math\n{latex}{tag}\n```\n"
+    return f"$$ {latex}{tag} $$\n"
+
+
+def _model(tested: Cell) -> str:
+    """The forward equations in plain characters, the letters, and what feeds what."""
+    parts, known = [], derivation(tested.name)
+    if known is not None:
+        parts.append("\n".join(f"    {_shown(tested, known, q)}" for q in _forward(tested) if known.of(q.label)))
+    parts.append(_LETTERS)
+    wide = max(len(name) for name in feeds(tested)) + 3
+    ways = [f"    {_timed(tested, name):<{wide}} → {', '.join(into)}" for name, into in feeds(tested).items()]
+    parts.append("What feeds what, and so by which ways a derivative comes back:\n\n" + "\n".join(ways))
+    if known is not None:
+        parts.append(f"The derivation that this follows ships with gradlab:\n{known.path}")
+    return "\n\n".join(parts)
+
+
+def _forward(tested: Cell) -> list[Quantity]:
+    return [*tested.of_kind("trace"), *tested.of_kind("loss")]
+
+
+def _shown(tested: Cell, known: Derivation, quantity: Quantity) -> str:
+    statement = known.of(quantity.label)
+    assert statement is not None
+    left, _, right = statement.plain.partition(":=")
+    return f"{left.strip():<14} = {right.strip()}"
+
+
+def _timed(tested: Cell, name: str) -> str:
+    timed = name == "x" or name in tested.module.Trace._fields
+    return f"{name}(t)" if timed else name
+
+
+def _code(tested: Cell) -> str:
+    """Imports, records, forward and loss, and the gradient with blanks."""
     source = inspect.getsource(tested.module)
     lines, tree = source.splitlines(), ast.parse(source)
-    text = _HEADER.format(name=tested.name, gradient=tested.code.names[2], file=file)
+    text = ""
     for node in _needed(tree, tested.code.names):
         first = _first(node)
         blank = next(n for n in range(first - 1) if lines[first - 2 - n].strip())  # lines left empty above it
         text += "\n" * blank
         if isinstance(node, ast.FunctionDef) and node.name == tested.code.names[2]:
-            text += _blanked(tested, lines, node) + "\n"
+            part = _blanked(tested, lines, node)
         else:
-            text += "\n".join(lines[first - 1 : node.end_lineno]) + "\n"
-    return text
+            part = "\n".join(lines[first - 1 : node.end_lineno])
+            part = _one_sentence(part, node) if isinstance(node, ast.FunctionDef) else part
+        text += _with_at(part) + "\n"
+    return _used_imports(text)
+
+
+def _one_sentence(part: str, node: ast.FunctionDef) -> str:
+    """A function with the first paragraph of its docstring."""
+    text = ast.get_docstring(node, clean=False)
+    if text is None or "\n\n" not in text:
+        return part
+    return part.replace(text, text.partition("\n\n")[0], 1)
+
+
+def _with_at(part: str) -> str:
+    """Products as people write them: `multiply(a, b)` as `a @ b`, the labels in their column again."""
+    pattern = re.compile(r"multiply\(((?:[^(),]|\([^()]*\)|\[[^\[\]]*\])+), ((?:[^(),]|\([^()]*\))+)\)")
+    lines = []
+    for line in part.split("\n"):
+        code, mark, label = line.rpartition("  # ") if re.search(r"  # \w+\.\w+$", line) else (line, "", "")
+        plain = pattern.sub(r"\1 @ \2", code)
+        lines.append(f"{plain.rstrip():<{COLUMN}}# {label}" if mark else plain)
+    return "\n".join(lines)
+
+
+def _used_imports(text: str) -> str:
+    """Without the import of what `@` has taken the place of."""
+    return text if re.search(r"\bmultiply\(", text) else re.sub(r"(import )multiply, |, multiply\b", r"\1", text)
 
 
 def _first(node: ast.stmt) -> int:
@@ -83,9 +221,9 @@ def _defines(node: ast.stmt) -> list[str]:
     return [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
 
 
-def _blanked(cell: Cell, lines: list[str], function: ast.FunctionDef) -> str:
+def _blanked(tested: Cell, lines: list[str], function: ast.FunctionDef) -> str:
     """The gradient's source with every labelled right-hand side a blank, its meaning above it, and no docstring."""
-    known = equations(cell.code.gradient)
+    known = equations(tested.code.gradient)
     by_line = {equation.line: label for label, equation in known.items()}
     kept = list(lines)
     dropped = [(node.lineno, node.end_lineno) for node in function.body[:1] if _is_docstring(node)]
@@ -93,9 +231,9 @@ def _blanked(cell: Cell, lines: list[str], function: ast.FunctionDef) -> str:
         label = by_line.get(node.end_lineno or 0) if isinstance(node, ast.Assign) else None
         if label is None or not isinstance(node, ast.Assign):
             continue
-        place = 1 + list(known).index(label)
+        place, quantity = 1 + list(known).index(label), tested.quantities[known[label].name]
         indent, target = " " * node.col_offset, ast.unparse(node.targets[0])
-        about = f"{indent}# Equation {place} of {len(known)}: {_meaning(cell.quantities[known[label].name], target)}"
+        about = f"{indent}# Equation {place} of {len(known)}: {_meaning(quantity)}; {_shape(quantity, target)}"
         blank = f"{indent}{target} = ..."
         kept[node.lineno - 1] = f"{about}\n{blank:<{COLUMN}}# {label}"
         dropped.append((node.lineno + 1, node.end_lineno))
@@ -112,13 +250,98 @@ _LOSSES = {"all": "the total loss L", "own": "step t's own loss l(t)", "later": 
 _USES = {"all": "through all its uses up to step t", "own": "through its use at step t alone"}
 
 
-def _meaning(quantity: Quantity, target: str) -> str:
-    """What an equation is the derivative of, by what, and its shape."""
-    axes = quantity.axes[1:] if target.endswith("[t]") else quantity.axes
-    shape = f"shape ({', '.join(axes)}{',' if len(axes) == 1 else ''})"
+def _meaning(quantity: Quantity) -> str:
+    """What an equation is the derivative of, and by what."""
     if quantity.of:
-        return f"the derivative of {quantity.of}(t) by {quantity.by}, {_USES[quantity.uses]}; {shape}"
+        return f"the derivative of {quantity.of}(t) by {quantity.by}, {_USES[quantity.uses]}"
     if quantity.losses == "each":
-        return f"the derivative of each step's loss l(t) by {quantity.by}; {shape}"
+        return f"the derivative of each step's loss l(t) by {quantity.by}"
     by = quantity.by if quantity.kind == "grad" else f"{quantity.by}(t)"
-    return f"the derivative of {_LOSSES[quantity.losses]} by {by}; {shape}"
+    return f"the derivative of {_LOSSES[quantity.losses]} by {by}"
+
+
+def _shape(quantity: Quantity, target: str) -> str:
+    axes = quantity.axes[1:] if target.endswith("[t]") else quantity.axes
+    return f"shape ({', '.join(axes)}{',' if len(axes) == 1 else ''})"
+
+
+def _levels(tested: Cell) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The hints of each blank, and where its section of the derivation is."""
+    known, found = derivation(tested.name), []
+    for label, (where, kind, rule) in hints(tested).items():
+        levels = [("where", where), ("kind", kind), ("rule", rule)]
+        statement = known.of(label) if known is not None else None
+        if known is not None and statement is not None and statement.section:
+            levels.append(("read", f"“{statement.section}” in {known.path.name}"))
+        found.append((label, levels))
+    return found
+
+
+def _hints_as_comments(tested: Cell) -> str:
+    lines = ["# Hints, three levels each. Read no further than you need.", "#"]
+    for name in ("where", "kind", "rule", "read"):
+        told = [(label, dict(levels).get(name, "")) for label, levels in _levels(tested)]
+        lines += [f"# {_TITLES[name]}", "#"]
+        for label, text in told:
+            lines += textwrap.wrap(f"{label}: {text}", 115, initial_indent="#   ", subsequent_indent="#       ")
+        lines.append("#")
+    return "\n".join(lines[:-1]) + "\n"
+
+
+_TITLES = {
+    "where": "1. Where it comes from",
+    "kind": "2. What kind it is",
+    "rule": "3. The rule",
+    "read": "Where the derivation says it in full",
+}
+
+
+def _hints_as_details(tested: Cell) -> str:
+    lines = ["Hints, three levels each:", ""]
+    for label, levels in _levels(tested):
+        told = " ".join(
+            f"<details><summary>{_TITLES[name].lstrip('123. ')}</summary>{text}</details>" for name, text in levels
+        )
+        lines.append(f"<details><summary><code>{label}</code></summary>{told}</details>")
+    return "\n".join(lines)
+
+
+def _introduction(tested: Cell, file: str) -> str:
+    known = derivation(tested.name)
+    lines = [f"# The gradient of {_article(tested)}, to be derived and written down by you", ""]
+    if known is not None:
+        forward = (known.of(quantity.label) for quantity in _forward(tested))
+        lines += [f"$$ {one.latex.replace(':=', '=')} $$\n" for one in forward if one is not None]
+    lines += [_LETTERS, "", "What feeds what, and so by which ways a derivative comes back:", ""]
+    lines += [
+        f"- `{_timed(tested, name)}` → {', '.join(f'`{way}`' for way in into)}" for name, into in feeds(tested).items()
+    ]
+    lines += [
+        "",
+        f"In `{tested.code.names[2]}`, replace each `...` by the right-hand side of its equation and run the cell:",
+    ]
+    lines += [f"`%%gradlab` judges each equation by itself. `gradlab check {file}` does so from the command line."]
+    if known is not None:
+        lines += ["", f"The derivation that this follows ships with gradlab: [{known.path.name}]({known.path})"]
+    return "\n".join(lines)
+
+
+def _figure(tested: Cell) -> str:
+    """The network unrolled over three steps, as a picture."""
+    import numpy as np
+
+    from gradlab import figures
+    from gradlab.addition import data
+
+    drawn: Any = figures.unrolled(data.problem(np.random.default_rng(0), 3, 3, tested.name), theme="light")
+    picture = io.BytesIO()
+    drawn.savefig(picture, format="png", dpi=80, metadata={"Software": None})
+    return base64.b64encode(picture.getvalue()).decode()
+
+
+def _markdown(text: str) -> dict[str, Any]:
+    return {"cell_type": "markdown", "metadata": {}, "source": text}
+
+
+def _code_cell(text: str) -> dict[str, Any]:
+    return {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": text}

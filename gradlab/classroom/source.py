@@ -45,10 +45,9 @@ class Source:
 
     @property
     def lesson(self) -> str | None:
-        """The cell that it is a lesson on, by the marker in its first line; None where it is no lesson."""
-        lines = (line for line in self.text.splitlines() if not line.startswith("# %%"))
-        match = MARKER.fullmatch(next(lines, ""))
-        return match[1] if match else None
+        """The cell that it is a lesson on, by the marker in its first line, of a notebook in any; None for no lesson."""
+        lines = self.text.splitlines() if self.cells else self.text.splitlines()[:1]
+        return next((match[1] for line in lines if (match := MARKER.fullmatch(line))), None)
 
     @property
     def labelled(self) -> str | None:

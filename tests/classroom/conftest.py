@@ -30,7 +30,8 @@ def filled_in(cell_name: str, changes: dict[str, str]) -> str:
     """A lesson filled in with the cell's own right-hand sides, and with others where `changes` has them."""
     answers = right_hand_sides(cell_name) | changes
     blank = re.compile(r"= \.\.\. +# (\w+\.\w+)$", re.MULTILINE)
-    return blank.sub(lambda match: f"= {answers[match[1]]}  # {match[1]}", write_lesson(cell_name))
+    filled = blank.sub(lambda match: f"= {answers[match[1]]}  # {match[1]}", write_lesson(cell_name))
+    return filled.replace("import numpy as np\n", "import numpy as np\nfrom gradlab.manual.gates import multiply\n")
 
 
 def processes_of(path: Path) -> list[int]:
