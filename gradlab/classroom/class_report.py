@@ -151,5 +151,5 @@ def _cell(row: Row, column: str) -> str:
 
 def _plain(text: str) -> str:
     """No line's end, no tab, no sign that a spreadsheet takes for the beginning of a formula."""
-    text = "".join(c if c.isprintable() else " " for c in text)
+    text = "".join(c if c.isprintable() or "\udc80" <= c <= "\udcff" else " " for c in text)  # a name may be no text
     return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text

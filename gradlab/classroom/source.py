@@ -45,7 +45,7 @@ class Source:
 
     @property
     def lesson(self) -> str | None:
-        """The cell that it is a lesson on, by the marker in its first line, of a notebook in any; None for no lesson."""
+        """The cell it is a lesson on, by the marker in its first line, of a notebook in any; None for no lesson."""
         lines = self.text.splitlines() if self.cells else self.text.splitlines()[:1]
         return next((match[1] for line in lines if (match := MARKER.fullmatch(line))), None)
 
