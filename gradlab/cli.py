@@ -36,7 +36,7 @@ app = typer.Typer(
 BAD_INPUT = 2
 INTERRUPTED = 130
 
-CellOption = Annotated[str, typer.Option(help="rnn, rtrl, lstm, gru, or all.", metavar="CELL")]
+CellOption = Annotated[str, typer.Option(help="rnn, rtrl, lstm, gru, or a file of yours: mycell.py", metavar="CELL")]
 SeedOption = Annotated[int, typer.Option(help="The same seed, the same problems.", min=0)]
 BitsOption = Annotated[int, typer.Option(help="Steps: the width of the binary addition.", min=1, max=62)]
 HiddenOption = Annotated[int, typer.Option(help="Hidden units.", min=1)]
@@ -55,7 +55,7 @@ def check(
     ] = None,
     cell: Annotated[
         str | None,
-        typer.Option(help="rnn, rtrl, lstm, gru, or all. [default: what FILE's labels say, or rnn]", metavar="CELL"),
+        typer.Option(help="rnn, rtrl, lstm, gru, mycell.py, or all. [default: what FILE says, or rnn]", metavar="CELL"),
     ] = None,
     examples: Annotated[int, typer.Option(help="How many problems to generate.", min=1)] = 100,
     seed: Annotated[
@@ -115,7 +115,7 @@ def check(
 
 @app.command()
 def exercise(
-    cell: Annotated[str, typer.Argument(help="rnn, rtrl, lstm or gru.")],
+    cell: Annotated[str, typer.Argument(help="rnn, rtrl, lstm, gru, or a file of yours: mycell.py")],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="lesson.py, or a notebook: .ipynb", metavar="FILE")
     ] = None,
@@ -168,7 +168,7 @@ def compare(
 
 @app.command()
 def mistakes(
-    cell: Annotated[str, typer.Option(help="rnn, rtrl, lstm or gru.", metavar="CELL")] = "rnn",
+    cell: CellOption = "rnn",
     score: Annotated[bool, typer.Option("--score", help="How many mistakes would the checker miss?")] = False,
     seed: SeedOption = 0,
     jobs: Annotated[int | None, typer.Option(help="Processes for --score. [default: all cores]", min=1)] = None,
@@ -177,10 +177,11 @@ def mistakes(
     """List the mistakes known, or count those that slip by."""
     with _output(json) as write, _progress("score:") as progress:
         from gradlab import mistakes as known
+        from gradlab.cells import cell as registered
         from gradlab.mistakes.workers import WorkerError, processors
 
         if not score:
-            write(known.Catalogue(cell))
+            write(known.Catalogue(registered(cell).name))
             return 0
         try:
             found = known.score(cell, seed=seed, jobs=jobs or processors(), progress=progress)
@@ -405,14 +406,14 @@ def _said(error: Exception) -> str | None:
         return _one_line(error.format_message())
     from gradlab.addition.data import AdditionError
     from gradlab.addition.run_file import RunFileError
-    from gradlab.cells import UnknownName
+    from gradlab.cells import CellError, UnknownName
     from gradlab.checker.watch import SubmissionError
     from gradlab.problem import ProblemError
 
     if isinstance(error, OSError) and error.filename is not None:
         return _one_line(f"{error.filename}: {error.strerror}")
-    theirs = BadInput | UnknownName | SubmissionError | ProblemError | AdditionError | RunFileError | OSError
-    if isinstance(error, theirs):
+    theirs = BadInput | SubmissionError | ProblemError | AdditionError | RunFileError | OSError
+    if isinstance(error, theirs | CellError | UnknownName):
         return _one_line(str(error))
     return None
 

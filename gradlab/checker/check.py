@@ -74,7 +74,7 @@ def _compare(submission: Submission, problem: Problem, oracles: Iterable[str] | 
     if submission.code is not submission.cell.code:
         rounding_bounds = allowance(submission.cell, problem).capped(floats, rounding_bounds)
     comparison = Comparison(submission.cell, problem, floats, rounding_bounds)
-    for name in known.names() if oracles is None else oracles:
+    for name in known.names_for(submission.cell) if oracles is None else oracles:
         checkpoint()
         oracle = known.oracle(name)
         for bits in oracle.PRECISIONS:

@@ -18,14 +18,14 @@ from typing import Any
 
 from gradlab.cells import Cell, Quantity, cell
 from gradlab.classroom.derivation import Derivation, derivation
-from gradlab.classroom.hints import feeds, hints
+from gradlab.classroom.hints import feeds, hints, right_hand_sides
 from gradlab.equations import equations
 
 COLUMN = 75
 
 _HEADER = '''\
 # gradlab lesson: {name}
-"""The gradient of a recurrent network, to be derived and written down by you.
+"""The gradient of a network, to be derived and written down by you.
 
 {model}
 
@@ -129,6 +129,11 @@ def _model(tested: Cell) -> str:
     parts, known = [], derivation(tested.name)
     if known is not None:
         parts.append("\n".join(f"    {_shown(tested, known, q)}" for q in _forward(tested) if known.of(q.label)))
+    else:
+        values = right_hand_sides(tested, tested.code.forward)
+        parts.append(
+            "\n".join(f"    {_with_at(f'{name:<14} = {ast.unparse(value)}')}" for name, value in values.items())
+        )
     parts.append(_LETTERS)
     wide = max(len(name) for name in feeds(tested)) + 3
     ways = [f"    {_timed(tested, name):<{wide}} → {', '.join(into)}" for name, into in feeds(tested).items()]

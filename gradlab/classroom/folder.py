@@ -94,9 +94,8 @@ def protection(limits: Limits) -> tuple[str, ...]:
 def _task(entry: Entry, cell_name: str | None, seed: int, worth: Points, diagnosis: bool) -> Task:
     own = hashlib.sha256(f"{seed} {entry.file}".encode(errors="surrogateescape")).digest()
     number = int.from_bytes(own[:8], "big") % LARGEST_SEED
-    return Task(
-        str(entry.path), entry.file, entry.student, cell_name, number, entry.readable, dict(worth.worth), diagnosis
-    )
+    key = None if cell_name is None else cell(cell_name).key
+    return Task(str(entry.path), entry.file, entry.student, key, number, entry.readable, dict(worth.worth), diagnosis)
 
 
 def _run(

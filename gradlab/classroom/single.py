@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gradlab.cells import CELLS, cell
+from gradlab.cells import cell, known
 from gradlab.checker.check import Progress, _check, _check_large
 from gradlab.checker.large import large
 from gradlab.checker.report import CellReport, Report
@@ -29,13 +29,15 @@ def cell_of(source: Source, asked: str | None = None) -> str:
     """The cell that a file says it is, by its first line or its labels; else the one asked for, or the RNN.
 
     Raises:
+        KeyError: there is no cell as the one asked for.
         SubmissionError: the one asked for is not the file's.
     """
+    name = None if asked is None else cell(asked).name
     said = source.lesson or source.labelled
-    if said is not None and asked is not None and said != asked and said in CELLS:
+    if said is not None and name is not None and said != name and said in known():
         what = "is a lesson on" if source.lesson else "has the labels of"
-        raise SubmissionError(f"{source.path}: {what} {said}, and --cell says {asked}; leave --cell out")
-    return said or asked or DEFAULT
+        raise SubmissionError(f"{source.path}: {what} {said}, and --cell says {name}; leave --cell out")
+    return said or name or DEFAULT
 
 
 def check_file(

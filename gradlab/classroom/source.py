@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gradlab.cells import CELLS
+from gradlab.cells import known
 from gradlab.checker.watch import SubmissionError
 from gradlab.files import read_bytes
 
@@ -52,7 +52,7 @@ class Source:
     @property
     def labelled(self) -> str | None:
         """The one registered cell that the labels at the ends of its lines are of; None where there are none."""
-        found = {name for name in _LABEL.findall(self.text) if name in CELLS}
+        found = {name for name in _LABEL.findall(self.text) if name in known()}
         return found.pop() if len(found) == 1 else None
 
     @cached_property

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gradlab.cells import CELLS, cell
+from gradlab.cells import GRADIENTS
 from gradlab.checker.watch import SubmissionError
 from gradlab.classroom.row import NOT_JUDGED, Row
 from gradlab.classroom.source import SUFFIXES, Source, read_source
@@ -108,6 +108,6 @@ def _is_submission(source: Source) -> bool:
     if source.lesson is not None:
         return True
     try:
-        return any(source.defines(cell(name).code.names[2]) for name in CELLS)
+        return any(source.defines(name) for name in GRADIENTS)
     except SubmissionError:
         return True  # no Python, but somebody meant it to be
