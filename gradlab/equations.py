@@ -51,8 +51,8 @@ def equations(function: Callable[..., Any]) -> dict[str, Equation]:
     Raises:
         EquationError: a label stands twice, or its line does not end one assignment.
     """
-    lines, first = inspect.getsourcelines(function)
-    tree = _definition(function)
+    lines, first = _source(function)
+    tree = _definition(lines)
     if inspect.unwrap(function).__closure__:
         raise EquationError(f"{function.__module__}.{function.__name__} has free variables: it cannot be compiled anew")
     ends: dict[int | None, list[ast.stmt]] = defaultdict(list)
@@ -206,22 +206,28 @@ def _entry(record: str, name: str, target: ast.expr, context: ast.expr_context |
     return entry
 
 
-def _definition(function: Callable[..., Any]) -> ast.FunctionDef:
-    source = textwrap.dedent(inspect.getsource(function))
+@cache
+def _source(function: Callable[..., Any]) -> tuple[list[str], int]:
+    """The lines of the function and the number of the first; finding them costs more than compiling them anew."""
+    return inspect.getsourcelines(function)
+
+
+def _definition(lines: list[str]) -> ast.FunctionDef:
+    source = textwrap.dedent("".join(lines))
     return next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
 
 
 def _rewritten(function: Callable[..., Any], edit: Edit, arguments: tuple[str, ...]) -> Callable[..., Any]:
     """The function compiled anew, each labelled assignment replaced by what `edit` makes of it."""
     labels = {equation.line: label for label, equation in equations(function).items()}
-    first = inspect.getsourcelines(function)[1]
+    lines, first = _source(function)
 
     class Editor(ast.NodeTransformer):
         def visit_Assign(self, node: ast.Assign) -> ast.Assign | list[ast.stmt]:
             label = labels.get(first + (node.end_lineno or 0) - 1)
             return node if label is None else edit(label, node)
 
-    tree = _definition(function)
+    tree = _definition(lines)
     Editor().visit(tree)
     tree.args.kwonlyargs += [ast.arg(name) for name in arguments]
     tree.args.kw_defaults += [None] * len(arguments)

@@ -11,6 +11,7 @@ from gradlab.checker.check import check as check_only
 from gradlab.checker.report import CellReport, Report
 from gradlab.checker.submission import Submission
 from gradlab.checker.watch import watched
+from gradlab.faults import shielded
 from gradlab.interrupts import held
 
 
@@ -44,4 +45,5 @@ def _diagnosis(found: CellReport, code: Code | str | Path | None, hint: bool, se
     names = found.cell.code.names
     guarded = [partial(watched, tested.origin, name, seconds, run) for name, run in zip(names, tested[:3], strict=True)]
     problem = found.counterexample.problem if found.counterexample is not None else None
-    return diagnose(found.cell, Code._make([*guarded, tested.origin]), also=problem, hint=hint)
+    search = partial(diagnose, found.cell, Code._make([*guarded, tested.origin]), also=problem, hint=hint)
+    return shielded("diagnosis", search, "__str__", "to_json")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 
 def derivation(line: str, cell: str) -> Any:
     """Judge the Markdown of a cell; the result shows each equation, rendered, with its mark.
 
-    `%%derivation hint` and `%%derivation reveal` say what kind of mistake it is, and the repair.
+    `%%derivation hint` says of a wrong one what kind of mistake it is, `%%derivation reveal` the repair as well.
     """
     wanted = set(line.split())
     if unknown := wanted - {"hint", "reveal"}:
@@ -17,7 +18,8 @@ def derivation(line: str, cell: str) -> Any:
         return None
     from gradlab.verifier import verify_text
 
-    return verify_text(cell, name="<cell>", repairs=True if wanted & {"hint", "reveal"} else None)
+    report = verify_text(cell, name="cell", repairs=bool(wanted))
+    return replace(report, hint=bool(wanted), reveal="reveal" in wanted)
 
 
 def load(ipython: Any) -> None:

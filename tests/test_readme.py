@@ -63,7 +63,7 @@ def test_a_command_prints_what_the_readme_shows(command: str, output: str, folde
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=600,
     )
     assert comparable(done.stdout + done.stderr) == comparable(output)
 

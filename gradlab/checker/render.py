@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import json
 import textwrap
 from typing import Any
 
 import numpy as np
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from gradlab.checker.report import CellReport, Comparison, Report
 from gradlab.checker.verdict import Judged, Tally, Verdict
+from gradlab.rendering import as_html, as_text
 
 STYLES = {Verdict.AGREE: "green", Verdict.DISAGREE: "bold red", Verdict.CANNOT_TELL: "yellow"}
 WIDTH = 100
@@ -27,16 +27,12 @@ def shown(what: Any) -> Group:
 
 def text(what: Any) -> str:
     """The same as plain text."""
-    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False)
-    console.print(shown(what))
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+    return as_text(shown(what), WIDTH)
 
 
 def html(what: Any) -> str:
     """The same for a notebook's output cell."""
-    console = Console(file=io.StringIO(), width=WIDTH, record=True, highlight=False)
-    console.print(shown(what))
-    return console.export_html(inline_styles=True, code_format='<pre style="line-height:1.3">{code}</pre>')
+    return as_html(shown(what), WIDTH)
 
 
 def _report(report: Report) -> Group:

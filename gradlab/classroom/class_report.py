@@ -126,11 +126,9 @@ class FolderReport:
         return Group(Text(_shown(self.folder), "bold"), Text(""), table, Text(""), line)
 
     def __str__(self) -> str:
-        from rich.console import Console
+        from gradlab.rendering import as_text
 
-        console = Console(file=io.StringIO(), width=120, color_system=None, highlight=False)
-        console.print(self)
-        return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+        return as_text(self, width=120)
 
 
 def _shown(name: str) -> str:

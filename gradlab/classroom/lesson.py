@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -155,8 +154,6 @@ class LessonReport:
         return steps, "; ".join(filter(None, (grade.note, grade.kind)))
 
     def __str__(self) -> str:
-        from rich.console import Console
+        from gradlab.rendering import as_text
 
-        console = Console(file=io.StringIO(), width=100, color_system=None, highlight=False)
-        console.print(self)
-        return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+        return as_text(self, width=100)

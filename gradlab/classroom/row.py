@@ -28,6 +28,7 @@ from gradlab.classroom.own import fresh
 from gradlab.classroom.points import Points
 from gradlab.classroom.single import cell_of
 from gradlab.classroom.source import Source, notes, read_source
+from gradlab.faults import Fault, shielded
 from gradlab.mistakes.probes import probes, short
 from gradlab.problem import Problem
 
@@ -193,7 +194,9 @@ def _located(row: Row, submission: IsolatedSubmission, whole: _Whole, task: Task
         row = replace(row, steps=first.steps, of=first.of, note=first.note)
     if not task.diagnosis:
         return row
-    names = _diagnosis(submission, wrong.problem)
+    names = shielded("diagnosis", lambda: _diagnosis(submission, wrong.problem))
+    if isinstance(names, Fault):
+        return replace(row, note="; ".join(filter(None, (row.note, names.said))))
     try:
         if not names:
             submission.floats(wrong.problem)  # an unknown mistake, or has its process ended meanwhile?

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from gradlab.classroom.isolated import IsolatedSubmission
 from gradlab.classroom.limits import Limits
 from gradlab.classroom.own import fresh, own_seed
 from gradlab.classroom.source import Source, notes, read_source
+from gradlab.faults import shielded
 from gradlab.interrupts import held
 from gradlab.mistakes.diagnose import diagnose
 from gradlab.strategies import SCALES
@@ -84,7 +86,8 @@ def check_file(
                 _check_large(submission, entry, (*fresh(tested, rng), *large(tested, rng)))
             if entry.counterexample is not None:
                 problem = entry.counterexample.problem
-                entry.diagnosis = diagnose(tested, submission.code, also=problem, hint=hint)
+                search = partial(diagnose, tested, submission.code, also=problem, hint=hint)
+                entry.diagnosis = shielded("diagnosis", search, "__str__", "to_json")
     except KeyboardInterrupt:
         if not report.cells:
             raise

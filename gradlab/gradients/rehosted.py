@@ -213,9 +213,10 @@ class Rehost:
             value = getattr(module, name)
             return self(value) if isinstance(value, types.ModuleType) else value
         scope, seen = self._scope(vars(module))
-        if name not in seen:
+        if name not in seen or name not in scope:
+            value = getattr(module, name)  # before the name counts as seen: the module may have none of that name
             seen.add(name)
-            scope[name] = self(getattr(module, name))
+            scope[name] = self(value)
         return scope[name]
 
     def assign(self, module: types.ModuleType, name: str, value: Any) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from gradlab.checker.verdict import Tally, Verdict
 from gradlab.gradients.report import GradientReport, LeafReport
+from gradlab.rendering import as_html, as_text
 
 STYLES = {Verdict.AGREE: "green", Verdict.DISAGREE: "bold red", Verdict.CANNOT_TELL: "yellow"}
 WIDTH = 110
@@ -36,16 +36,12 @@ def shown(report: GradientReport) -> Group:
 
 def text(report: GradientReport) -> str:
     """The same as plain text."""
-    stream = io.StringIO()
-    Console(file=stream, width=WIDTH, color_system=None, highlight=False).print(shown(report))
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+    return as_text(shown(report), WIDTH)
 
 
 def html(report: GradientReport) -> str:
     """The same for a notebook's output cell."""
-    console = Console(file=io.StringIO(), width=WIDTH, record=True, highlight=False)
-    console.print(shown(report))
-    return console.export_html(inline_styles=True, code_format='<pre style="line-height:1.3">{code}</pre>')
+    return as_html(shown(report), WIDTH)
 
 
 def _headline(report: GradientReport) -> Text:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradlab.checker.verdict import RESOLUTION, Judged, Tally, Verdict
+from gradlab.faults import Fault, shielded
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.evidence import Evidence
 from gradlab.gradients.hints import Likeness, hints
@@ -81,7 +82,7 @@ class LeafReport:
         }
 
 
-@dataclass(eq=False, frozen=True)
+@dataclass(eq=False, frozen=True, repr=False)
 class GradientReport:
     """The verdict on a gradient, leaf by leaf and oracle by oracle.
 
@@ -132,13 +133,16 @@ class GradientReport:
         return sum(leaf.untold for leaf in self.leaves.values())
 
     @cached_property
-    def diagnosis(self) -> Diagnosis | None:
-        """What the mistake is, of a gradient that disagrees; searched for when it is first asked."""
+    def diagnosis(self) -> Diagnosis | Fault | None:
+        """What the mistake is, of a gradient that disagrees; searched for when it is first asked.
+
+        Where the search itself fails, the line that says so: the verdict stands without it.
+        """
         if self.verdict is not Verdict.DISAGREE or not self.patience:
             return None
-        from gradlab.gradients.repair import diagnosed
+        from gradlab.gradients import repair
 
-        return diagnosed(self, self.patience)
+        return shielded("diagnosis", lambda: repair.diagnosed(self, self.patience), "lines", "to_json")
 
     @property
     def oracles(self) -> tuple[str, ...]:
@@ -159,7 +163,9 @@ class GradientReport:
         if self.verdict is not Verdict.DISAGREE:
             return self.also
         wrong = [path for path, leaf in self.leaves.items() if leaf.verdict is Verdict.DISAGREE]
-        return (*hints(self.found, self.evidence.truth, wrong, self.subject.params.leaves), *self.also)
+        args = self.found, self.evidence.truth, wrong, self.subject.params.leaves
+        read = shielded("hints", lambda: tuple(hints(*args)))
+        return (*(read.lines() if isinstance(read, Fault) else read), *self.also)
 
     def verdicts(self, path: str) -> Array:
         """The verdict on every entry of a leaf: an array of its shape, of Verdict.
@@ -246,6 +252,8 @@ class GradientReport:
         from gradlab.gradients import render
 
         return render.text(self)
+
+    __repr__ = __str__  # this is what a shell shows of a result that is not assigned
 
     def _repr_html_(self) -> str:
         from gradlab.gradients import render

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 from gradlab.mistakes.peers import NAMES
@@ -44,11 +43,9 @@ def shown(score: Score) -> Any:
 
 def text(score: Score) -> str:
     """The same as plain text."""
-    from rich.console import Console
+    from gradlab.rendering import as_text
 
-    console = Console(file=io.StringIO(), width=WIDTH, color_system=None, highlight=False)
-    console.print(shown(score))
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
+    return as_text(shown(score), WIDTH)
 
 
 def _table(*columns: str) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 from gradlab.verifier.document import Place
 from gradlab.verifier.judge import DIGITS
+from gradlab.verifier.markdown import code, escaped, math, table
 
 WRONG = ("false", "shape")
 UNREADABLE = ("syntax", "undefined")
@@ -64,6 +65,11 @@ class Finding:
         return bool(self.expected) and self.expected == self.verdict and steps_met
 
     @property
+    def wrong(self) -> bool:
+        """Whether it is an equation that does not hold."""
+        return self.verdict in WRONG
+
+    @property
     def ok(self) -> bool:
         """Whether nothing is to be said against it: true, or wrong exactly as announced."""
         return self.met if self.expected else self.verdict in ("true", "")
@@ -74,7 +80,7 @@ class Finding:
         first = f"{self.place}: {verdict}  {self.label + '   ' if self.label else ''}{self.message}".rstrip()
         if self.expected and not self.met:
             first += f"; the document announces {_announced(self.expected, self.steps_wanted)}"
-        if self.repair is not None and (hint or reveal) and self.verdict in WRONG:
+        if self.repair is not None and (hint or reveal) and self.wrong:
             first += f": {self.repair.kind}"
         found = [first]
         if self.left is not None:
@@ -83,6 +89,15 @@ class Finding:
         if self.repair is not None and reveal:
             found.append(f"    {self.repair}")
         return found
+
+    def row(self, reveal: bool = False, hint: bool = False) -> tuple[str, str, str]:
+        """For notebooks, in Markdown: the mark, the equation, and what was found."""
+        said, repair = escaped(self.message), self.repair
+        if repair is not None and (hint or reveal) and self.wrong:
+            said += f": {escaped(repair.kind)}"
+        if repair is not None and reveal and self.wrong:
+            said += "; true if " + " and ".join(f"{math(old)} becomes {math(new)}" for old, new in repair.changes)
+        return _mark(self), (code if self.verdict == "syntax" else math)(self.text), said
 
     def to_json(self) -> dict[str, Any]:
         """The finding as plain data, every field by its name."""
@@ -104,11 +119,16 @@ class Finding:
 
 @dataclass(repr=False)
 class DocumentReport:
-    """What was found in one document: str() for people, `to_json` for programs, a table of marks in a notebook."""
+    """What was found in one document: str() for people, `to_json` for programs, a table of marks in a notebook.
+
+    hint, reveal: whether str() and the table say of what is wrong what kind of mistake it is, and the repair too.
+    """
 
     name: str
     findings: list[Finding] = field(default_factory=list)
     mentions: int = 0
+    hint: bool = True
+    reveal: bool = True
 
     @property
     def counts(self) -> dict[str, int]:
@@ -177,7 +197,7 @@ class DocumentReport:
         return "\n".join([*lines, self.summary()])
 
     def __str__(self) -> str:
-        return self.text(reveal=True)
+        return self.text(self.hint, self.reveal)
 
     __repr__ = __str__  # this is what a shell shows of a result that is not assigned
 
@@ -188,8 +208,8 @@ class DocumentReport:
 
     def _repr_markdown_(self) -> str:
         """A table of the equations, rendered, each with its mark: what a notebook shows."""
-        rows = [f"| {_mark(finding)} | {_cell(finding)} | {finding.message} |" for finding in self.findings]
-        return "\n".join(["| | equation | |", "|---|---|---|", *rows, "", self.summary()])
+        rows = [one.row(self.reveal, self.hint) for one in self.findings]
+        return f"{table(('', 'equation', ''), rows)}\n\n{escaped(self.summary())}"
 
 
 @dataclass(repr=False)
@@ -260,22 +280,17 @@ def _announced(expected: str, steps: tuple[int, ...] | None) -> str:
     return f"{expected} at t = {', '.join(map(str, steps))}" if steps is not None else expected
 
 
-def _sample(values: Any) -> str:
-    """The first few entries, as the report prints them."""
-    flat = np.ravel(values)
-    shown = "  ".join(f"{value: .6g}" for value in flat[:4])
-    return f"[{shown}{'  …' if len(flat) > 4 else ''} ]"
-
-
 def _mark(finding: Finding) -> str:
     if finding.kind in ("goal", "unchecked"):
         return "·"
     return ("✓" if not finding.expected else "✓ wrong, as announced") if finding.ok else "✗"
 
 
-def _cell(finding: Finding) -> str:
-    text = " ".join(finding.text.split()).replace("|", r"\vert ")
-    return f"${text}$" if finding.verdict != "syntax" else f"`{text}`"
+def _sample(values: Any) -> str:
+    """The first few entries, as the report prints them."""
+    flat = np.ravel(values)
+    shown = "  ".join(f"{value: .6g}" for value in flat[:4])
+    return f"[{shown}{'  …' if len(flat) > 4 else ''} ]"
 
 
 __all__ = ["DIGITS", "DocumentReport", "Finding", "Repair", "Verification", "condition"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from gradlab.faults import Fault, shielded
 from gradlab.interrupts import checkpoint, held
 from gradlab.verifier.bound import Bound, bound_to
 from gradlab.verifier.definitions import define
@@ -23,7 +24,7 @@ from gradlab.verifier.judge import DIGITS, Judge, Judgement
 from gradlab.verifier.meaning import Resolver
 from gradlab.verifier.parser import Equation, equations, has_relation, parse
 from gradlab.verifier.repair import find_repair
-from gradlab.verifier.report import DocumentReport, Finding, Verification, condition
+from gradlab.verifier.report import DocumentReport, Finding, Repair, Verification, condition
 from gradlab.verifier.scope import Scope, Symbol
 from gradlab.verifier.shapes import Shape, Trouble, same
 from gradlab.verifier.terms import Term
@@ -290,9 +291,20 @@ def _judged(link: Link, derivation: Derivation, bound: Bound, repairs: bool | No
 def _repaired(finding: Finding, link: Link, derivation: Derivation, repairs: bool | None) -> Finding:
     """The finding with a repair, if one is wanted and found."""
     wanted = not finding.expected if repairs is None else repairs
-    if not wanted or link.left is None or link.right is None:
+    left, right = link.left, link.right
+    if not wanted or left is None or right is None:
         return finding
-    return replace(finding, repair=find_repair(derivation.judge, link.left, link.right))
+
+    def searched() -> Repair | None:
+        try:
+            return find_repair(derivation.judge, left, right)
+        except OutOfTime:
+            return None
+
+    repair = shielded("repair", searched)
+    if isinstance(repair, Fault):
+        return replace(finding, message="; ".join(filter(None, (finding.message, repair.said))))
+    return replace(finding, repair=repair)
 
 
 def _definition(finding: Finding, symbol: Symbol, bound: Bound) -> Finding:

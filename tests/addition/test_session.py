@@ -122,7 +122,7 @@ def test_a_killed_training_leaves_a_run_to_go_on_with(tmp_path: Path) -> None:
     for delay in (0.0, 0.5, 0.7):
         resume = ["--resume"] if path.exists() else []
         with subprocess.Popen([*command, "--epochs", "1000000", *resume], stdout=subprocess.DEVNULL) as child:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 600
             while not path.exists() and time.monotonic() < deadline:
                 time.sleep(0.01)
             time.sleep(delay)

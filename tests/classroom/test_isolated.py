@@ -16,7 +16,6 @@ from gradlab.checker.verdict import Verdict
 from gradlab.checker.watch import SubmissionError
 from gradlab.classroom import check_file
 from gradlab.classroom.isolated import IsolatedSubmission
-from gradlab.classroom.limits import Limits
 from gradlab.mistakes.diagnose import diagnose
 from gradlab.mistakes.probes import drawn, probe, probes, short
 
@@ -170,7 +169,7 @@ def test_a_file_that_cannot_be_run_is_said_as_in_process(
 
 
 def test_a_closed_submission_says_so(submit: Submit, source: str) -> None:
-    with IsolatedSubmission(cell("rnn"), submit(source), Limits(seconds=2)) as submission:
+    with IsolatedSubmission(cell("rnn"), submit(source)) as submission:
         pass
     with pytest.raises(SubmissionError, match="the process it ran in is gone"):
         submission.floats(probes(cell("rnn"))[0])

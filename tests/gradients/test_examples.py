@@ -58,7 +58,7 @@ def test_right_code_agrees_with_certified_digits(name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", CORPUS)
 def test_wrong_code_is_proven_wrong_and_named(name: str, tmp_path: Path) -> None:
     row = CORPUS[name]
-    report = checked(loaded(tmp_path, row["file"], row["edits"]), diagnosis=60 if row.get("quick") else 0)
+    report = checked(loaded(tmp_path, row["file"], row["edits"]), diagnosis=600 if row.get("quick") else 0)
     assert report.verdict is Verdict.DISAGREE, report
     assert report.proven
     if not row.get("quick"):

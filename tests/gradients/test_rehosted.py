@@ -154,6 +154,8 @@ def test_modules_of_the_user_are_followed_and_left_alone(tmp_path: Path, monkeyp
         my_layers.w = w
         return my_layers.total()
 
+    module = host()(my_layers)
+    assert not hasattr(module, "no_such") and not hasattr(module, "no_such")
     rehosted = host()(loss)
     assert isinstance(rehosted(balls(V)), Ball)
     assert my_layers.w is None

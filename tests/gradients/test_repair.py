@@ -8,6 +8,7 @@ import importlib.util
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ from gradlab.gradients import (
     check_vjp,
 )
 from gradlab.gradients.repair import Kind
+from gradlab.gradients.repair.rules import changes
 from gradlab.gradients.repair.search import Search
+from gradlab.gradients.repair.sites import edit, places, sites
 
 W = {"a": np.array([[0.5, -0.25], [0.125, 1.0], [0.75, -0.5]]), "b": np.array([[0.25, -0.5], [1.0, 0.375]])}
 X = np.array([[1.0, -0.5, 0.25], [0.5, 2.0, -1.0]])
@@ -94,7 +97,7 @@ def scaled(by):
     ids=["sign", "factor", "root", "transpose", "penalty", "clip"],
 )
 def test_what_one_operation_explains_is_named(grad, kind: Kind, said: str) -> None:
-    report = check_gradient(loss, grad, W, diagnosis=60)
+    report = check_gradient(loss, grad, W, diagnosis=600)
     assert report.verdict is Verdict.DISAGREE
     found = report.diagnosis
     assert found is not None and found.kind is kind and said in found.relation, found
@@ -113,7 +116,7 @@ def test_what_one_operation_explains_is_named(grad, kind: Kind, said: str) -> No
     ids=["function", "method", "closure", "partial", "lambda"],
 )
 def test_the_line_and_its_repair_are_shown(grad, kind: Kind, before: str, after: str) -> None:
-    found = check_gradient(loss, grad, W, diagnosis=60).diagnosis
+    found = check_gradient(loss, grad, W, diagnosis=600).diagnosis
     assert found is not None and found.kind is kind, found
     (repair,) = found.repairs
     assert repair.file == "test_repair.py" and before in repair.before and after in repair.after
@@ -125,7 +128,7 @@ def test_nothing_of_the_users_is_touched() -> None:
     SEEN.clear()
     code, module, layer = transpose_missing.__code__, dict(vars(sys.modules[__name__])), Layer()
     given = copy.deepcopy(W)
-    report = check_gradient(loss, transpose_missing, given, diagnosis=60)
+    report = check_gradient(loss, transpose_missing, given, diagnosis=600)
     calls = len(SEEN)
     assert report.diagnosis is not None and report.diagnosis.tried > 50
     assert len(SEEN) <= calls + 12, "the edits ran in the user's own module"
@@ -135,7 +138,7 @@ def test_nothing_of_the_users_is_touched() -> None:
 
 
 def test_two_mistakes_at_once_are_not_named() -> None:
-    report = check_gradient(loss, two_mistakes, W, diagnosis=60)
+    report = check_gradient(loss, two_mistakes, W, diagnosis=600)
     found = report.diagnosis
     assert found is not None and found.kind is None and found.complete and not found.repairs
     assert "none makes it right" in str(report) and report.to_json()["diagnosis"]["class"] is None
@@ -149,7 +152,7 @@ def test_what_two_classes_mend_is_not_named() -> None:
         one = np.ones_like(w)
         return w - one * w  # drop a factor, or turn a sign and drop another: one of them is right by accident
 
-    found = check_gradient(square, grad, np.array([0.5, -0.25]), diagnosis=60).diagnosis
+    found = check_gradient(square, grad, np.array([0.5, -0.25]), diagnosis=600).diagnosis
     assert found is not None
     assert found.kind is None or len({repair.kind for repair in found.repairs}) == 1
 
@@ -160,7 +163,7 @@ def test_out_of_time_nothing_is_named() -> None:
 
 
 def test_a_stopped_search_says_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    report = check_gradient(loss, transpose_missing, W, diagnosis=60)
+    report = check_gradient(loss, transpose_missing, W, diagnosis=600)
     gives = Search._gives
     ran = []
 
@@ -179,10 +182,10 @@ def test_a_stopped_search_says_what_it_has(monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_source_only_relations_are_named() -> None:
     space = {"np": np, "X": X, "right": right}
     exec("def grad(p):\n    return {**right(p), 'a': right(p)['a'] * (p['a'] + 2)}", space)
-    found = check_gradient(loss, space["grad"], W, diagnosis=60).diagnosis
+    found = check_gradient(loss, space["grad"], W, diagnosis=600).diagnosis
     assert found is not None and found.kind is None
     exec("def grad(p):\n    return {name: -leaf for name, leaf in right(p).items()}", space)
-    named = check_gradient(loss, space["grad"], W, diagnosis=60).diagnosis
+    named = check_gradient(loss, space["grad"], W, diagnosis=600).diagnosis
     assert named is not None and named.kind is Kind.SIGN
 
 
@@ -195,7 +198,7 @@ def test_a_file_that_was_edited_since_is_not_repaired(tmp_path: Path) -> None:
     mine = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(mine)
     path.write_text(text.replace("3 * w", "3 * w * w * 2"))
-    found = check_gradient(mine.loss, mine.grad, np.array([0.5, 0.75]), diagnosis=60).diagnosis
+    found = check_gradient(mine.loss, mine.grad, np.array([0.5, 0.75]), diagnosis=600).diagnosis
     assert found is not None and found.kind is None and not found.tried
     assert "source is not at hand" in found.refused
 
@@ -249,5 +252,77 @@ def test_a_layer_is_diagnosed_too() -> None:
         d = upstream * (1 - y)
         return {"x": d @ x["w"].T, "w": x["x"].T @ d}
 
-    found = check_vjp(f, vjp, {"x": X, "w": W["a"]}, diagnosis=60).diagnosis
+    found = check_vjp(f, vjp, {"x": X, "w": W["a"]}, diagnosis=600).diagnosis
     assert found is not None and found.kind is Kind.SLOPE, found
+
+
+def test_a_gradient_in_a_module_that_an_adapter_calls_is_repaired(tmp_path: Path, monkeypatch) -> None:
+    text = "import numpy as np\n\n\ndef loss(w):\n    return np.sum(np.tanh(w) ** 2)\n\n\n"
+    text += "def backward(w):\n    h = np.tanh(w)\n    return 2 * h * (1 - h)\n"
+    (tmp_path / "theirs.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "theirs", raising=False)
+
+    theirs = importlib.import_module("theirs")
+    monkeypatch.delitem(sys.modules, "theirs")
+
+    def their_loss(w):
+        return theirs.loss(w)
+
+    def their_gradient(w):
+        return theirs.backward(w)
+
+    found = check_gradient(their_loss, their_gradient, np.array([0.5, -0.25, 0.75]), diagnosis=600).diagnosis
+    assert found is not None and found.kind is Kind.SLOPE, found
+    (repair,) = found.repairs
+    assert repair.file == "theirs.py" and "1 - h ** 2" in repair.after
+
+
+def in_buffers(w):
+    shape = (2, 3)
+    parts = [
+        np.zeros((2, 3)),
+        np.zeros(shape),
+        np.zeros(w["a"].shape[::-1]),
+        np.zeros(tuple(shape)),
+        np.zeros(shape[:1] + shape[1:]),
+    ]
+    parts[0][:] = 2 * right(w)["a"].T
+    return {**right(w), "a": sum(parts).T}
+
+
+def searched(grad: Any) -> Search:
+    report = check_gradient(loss, grad, W)
+    search = Search(report.subject, report.found, report.evidence.truth, ["params['a']"])
+    search.sources = search._sources()
+    return search
+
+
+def test_no_edit_does_arithmetic_on_a_shape() -> None:
+    (source,) = [one for one in searched(in_buffers).sources if one.code is in_buffers.__code__]
+    edits = [(site, text) for place in places(source) for site, _, text in changes(place)]
+    assert not [text for site, text in edits if site.sequence and ("*" in text or "/" in text)]
+    assert any("np.zeros((2, 3))) * 2" in text for _, text in edits), "of buffers it is still done"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on memory are set on Linux")
+@pytest.mark.parametrize(("bytes_", "runs"), [(1 << 28, True), (1 << 32, False)])
+def test_an_edit_that_takes_gigabytes_more_does_not_run(bytes_: int, runs: bool) -> None:
+    search = searched(in_buffers)
+    (source,) = [one for one in search.sources if one.code is in_buffers.__code__]
+    site = next(site for place in places(source) for site in sites(place) if site.text == "right(w)['a']")
+    greedy = edit(site, Kind.STALE, f"(right(w)['a'] + np.zeros({bytes_}, np.int8)[0])")
+    assert (search._edited(greedy) is not None) is runs
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits on memory are set on Linux")
+def test_a_gradient_that_takes_gigabytes_itself_is_still_edited() -> None:
+    def greedy(p):
+        return {**right(p), "a": (1 + np.zeros(1 << 32, np.int8)[0]) * right(p)["a"] * 2}
+
+    search = searched(greedy)
+    assert search.most >= 1 << 32
+    (place,) = places(next(one for one in search.sources if one.code is greedy.__code__))
+    halved = edit(next(site for site in sites(place) if site.text == "2"), Kind.FACTOR, "1")
+    leaves = search._edited(halved)
+    assert leaves is not None and np.array_equal(leaves["params['a']"][0], right(W)["a"])

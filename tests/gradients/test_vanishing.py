@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
@@ -93,13 +91,8 @@ def test_gradcheck_does_refuse_a_gradient_that_is_grossly_wrong() -> None:
     assert not gradcheck_accepts(rnn.loss, lambda p: {k: 2 * g for k, g in rnn.grad(p).items()}, params)
 
 
-def test_304_parameters_take_less_than_60_milliseconds() -> None:
+def test_every_one_of_304_parameters_is_decided() -> None:
     rnn, params = Rnn(8, 2, 16, every_step=True), weights(1.0, 2, 16, False)
     assert sum(w.size for w in params.values()) == 304
-    times = []
-    for _ in range(10):
-        start = time.process_time()
-        report = check_gradient(rnn.loss, rnn.grad, params)
-        times.append(time.process_time() - start)
-    assert report.ok and report.leaves["params['W_hidden']"].tallies["certified"].agree == 256
-    assert min(times) < 0.06, times
+    report = check_gradient(rnn.loss, rnn.grad, params)
+    assert report.ok and sum(leaf.tallies["certified"].agree for leaf in report.leaves.values()) == 304

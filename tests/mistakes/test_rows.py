@@ -22,7 +22,7 @@ OTHERS = [name for name in CELLS if name != "rnn"]
 COURSE = "carries-computed-and-never-passed-on"
 
 # Every so many rows are tried here at each of the two scales, beginning at the second number: others at each.
-STEP = {1.0: (12, 1), 1e-6: (12, 7)}
+STEP = {1.0: (18, 1), 1e-6: (18, 10)}
 
 # No size is 2, and none is another but in the square one: factors of ½ and of 1/B are not taken for each other.
 SIZES = {"T": 6, "B": 3, "O": 7, "H": 4, "I": 5}, {**SQUARE, "B": 4}

@@ -19,6 +19,7 @@ from gradlab import cli
 from gradlab.addition.train import Run, Settings, load, save
 from gradlab.manual import rnn
 
+HANG = 600.0  # seconds: what takes so long has stopped for good, however busy the machine is
 SOURCE = Path(rnn.__file__).read_text(encoding="utf-8")
 WRITING = {
     "mistakes": (["mistakes", "--json"], "out.json"),
@@ -82,7 +83,7 @@ def started(arguments: list[Any], folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = HANG) -> Any:
     """What the condition gives as soon as that is true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -107,12 +108,12 @@ def gone(process: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_check_that_is_stopped_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(f"{SOURCE}\nimport time\ntime.sleep(99)\n", encoding="utf-8")
-    with started(["check", "mine.py", "--seconds", "60"], tmp_path) as process:
+    (tmp_path / "mine.py").write_text(f"{SOURCE}\nimport time\ntime.sleep(9999)\n", encoding="utf-8")
+    with started(["check", "mine.py", "--seconds", str(HANG)], tmp_path) as process:
         child = until(lambda: children_of(process))[0]
         until(lambda: list((tmp_path / "scratch").iterdir()))
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG)
     assert (process.returncode, out, err) == (130, "", "gradlab: interrupted\n")
     until(lambda: gone(child))
     assert list((tmp_path / "scratch").iterdir()) == []
@@ -123,7 +124,7 @@ def test_a_training_that_is_terminated_is_saved(tmp_path: Path) -> None:
     with started(arguments, tmp_path) as process:
         until((tmp_path / "run.npz").exists)
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=HANG)
     assert err == ""
     said = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
     assert said["ended"] == "interrupted" and said["step"] == load(tmp_path / "run.npz").step
@@ -131,11 +132,11 @@ def test_a_training_that_is_terminated_is_saved(tmp_path: Path) -> None:
 
 
 def test_a_child_that_is_killed_is_said_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(f"{SOURCE}\nimport time\ntime.sleep(99)\n", encoding="utf-8")
-    with started(["check", "mine.py", "--seconds", "60"], tmp_path) as process:
+    (tmp_path / "mine.py").write_text(f"{SOURCE}\nimport time\ntime.sleep(9999)\n", encoding="utf-8")
+    with started(["check", "mine.py", "--seconds", str(HANG)], tmp_path) as process:
         child = until(lambda: children_of(process))[0]
         os.kill(child, signal.SIGKILL)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=HANG)
     assert (process.returncode, out) == (2, "")
     assert err.startswith("gradlab: mine.py: its process ended (SIGKILL)")
     assert err.count("\n") == 1

@@ -98,7 +98,7 @@ def test_mutated_documents(seed: int) -> None:
     check(verify_text(mutated(random, mutated(random, random.choice(DOCUMENTS))), "a.md", repairs=False, seconds=5))
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.lists(st.sampled_from(PIECES) | st.text(max_size=5), max_size=12), st.integers(0, len(SHORT)))
 def test_pieces_anywhere(pieces: list[str], at: int) -> None:
     check(verify_text(SHORT[:at] + "".join(pieces) + SHORT[at:], "a.md", repairs=False, seconds=5))

@@ -93,6 +93,8 @@ def of_step(site: Site, words: Vocabulary) -> Iterator[Change]:
 def of_factor(site: Site, words: Vocabulary) -> Iterator[Change]:
     """A constant factor more or less; a mean for a sum, or a sum for a mean."""
     node, text = site.node, f"({site.text})"
+    if site.sequence:
+        return
     if isinstance(node, ast.Call):
         name = ast.unparse(node.func)
         for old, new in (("sum", "mean"), ("mean", "sum")):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -19,6 +21,7 @@ from gradlab.gradients.repair.rules import changes
 from gradlab.gradients.repair.sites import Edit, Place, edit, places
 from gradlab.gradients.repair.source import Source, sources
 from gradlab.gradients.subject import Subject
+from gradlab.memory import limited_memory
 
 Array = np.ndarray[Any, Any]
 
@@ -27,6 +30,8 @@ Array = np.ndarray[Any, Any]
 FAR = 1e-9
 JOLT = "jolt_"  # a name that no source has
 LONGEST = 1.0  # seconds that one run of an edited gradient may take
+# Bytes that it may take beyond the most that the unedited one held at once. Both limits can only withhold a name.
+ROOM = 1 << 30
 
 
 @dataclass
@@ -55,6 +60,7 @@ class Search:
         self.copied = Copied(subject.functions)
         self.sources: list[Source] = []
         self.progress: Callable[[int], None] = lambda tried: None
+        self.most = 0
 
     def run(self, deadline: float, progress: Callable[[int], None] = lambda tried: None) -> Found:
         """Try every edit until the deadline (time.perf_counter); progress is told how many were tried."""
@@ -90,7 +96,9 @@ class Search:
 
     def _sources(self) -> list[Source]:
         functions, given = self.copied.functions, self.subject.params.rebuilt
-        again = self._gradient()
+        with _peak() as peak:
+            again = self._gradient(10 * LONGEST)  # being traced, it takes several times as long
+        self.most = peak()
         if any(not np.array_equal(again[path], leaf, equal_nan=True) for path, leaf in self.found.items()):
             raise GradientCheckError("a copy of the gradient gives something else")
         found: list[Source] = self.subject.call(
@@ -151,20 +159,21 @@ class Search:
         try:
             for function in functions:
                 function.__code__ = code
-            return self._gradient()
+            with limited_memory(self.most + ROOM):
+                return self._gradient()
         except GradientCheckError:
             return None
         finally:
             for function in functions:
                 function.__code__ = one.source.code
 
-    def _gradient(self) -> dict[str, Array]:
+    def _gradient(self, longest: float = LONGEST) -> dict[str, Array]:
         subject, functions = self.subject, self.copied.functions
         trees = subject.call(
             lambda given: subject.gradients(functions, given),
             subject.params.rebuilt(),
             name=subject.gradient_name,
-            seconds=min(LONGEST, subject.seconds),
+            seconds=min(longest, subject.seconds),
         )
         return {path: np.asarray(leaf, float) for path, leaf in subject.matched(trees).items()}
 
@@ -180,6 +189,23 @@ def near(value: Array, right: Array) -> bool:
     scale = float(np.abs(right).max(initial=0.0))
     with np.errstate(all="ignore"):
         return bool((np.abs(value - right) <= FAR * scale).all())
+
+
+@contextmanager
+def _peak() -> Iterator[Callable[[], int]]:
+    """Asked afterwards: the most bytes that were held at once within."""
+    tracing = tracemalloc.is_tracing()
+    if not tracing:
+        tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    most = 0
+    try:
+        yield lambda: most
+    finally:
+        most = tracemalloc.get_traced_memory()[1] - before
+        if not tracing:
+            tracemalloc.stop()
 
 
 class _Jolt:

@@ -155,6 +155,11 @@ class Site:
     def shape(self) -> Shape | None:
         return shape_of(self.node, self.place)
 
+    @cached_property
+    def sequence(self) -> bool:
+        """Whether it is a tuple or a list, such as a shape, which arithmetic does not scale but repeats."""
+        return is_sequence(self.node, self.place.source.sequences)
+
     def replaced(self, text: str) -> Kind:
         """The class of a mistake that is mended by another operand here."""
         place, before = self.place, self.text
@@ -293,6 +298,18 @@ def edit(site: Site, kind: Kind, text: str) -> Edit:
 def span(node: ast.expr | ast.stmt) -> tuple[tuple[int, int], tuple[int, int]]:
     """Where a node begins and ends: (line, column) each."""
     return (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
+
+
+def is_sequence(node: ast.AST, known: set[str]) -> bool:
+    """Whether an expression is a tuple or a list; `known`: the texts of others that are."""
+    if isinstance(node, ast.BinOp):
+        return is_sequence(node.left, known) or is_sequence(node.right, known)
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+        return is_sequence(node.value, known)
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func) in ("tuple", "list", "np.shape", "numpy.shape")
+    shape = isinstance(node, ast.Attribute) and node.attr == "shape"
+    return shape or isinstance(node, (ast.Tuple, ast.List, ast.ListComp)) or ast.unparse(node) in known
 
 
 def shape_of(node: ast.AST, place: Place) -> Shape | None:

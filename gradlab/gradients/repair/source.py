@@ -25,6 +25,7 @@ class Source:
     """One function: its code, its tree, and what could be read in it.
 
     shapes: of every array that can be read there, by the text that reads it. integers: variables that hold one.
+    sequences: the texts of tuples and lists, shapes among them.
     lengths: the sizes of all axes. shared: the loss runs through it too. unit: arrays that lay within (-1, 1),
     positive: above 0, whenever they were seen.
     """
@@ -33,6 +34,7 @@ class Source:
         self.code, self.tree = code, tree
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.integers: set[str] = set()
+        self.sequences: set[str] = set()
         self.unit: set[str] = set()
         self.positive: set[str] = set()
         self._met: dict[int, str] = {}
@@ -94,6 +96,8 @@ class Source:
     def _see(self, text: str, value: Any, depth: int = 2) -> None:
         if isinstance(value, (bool, np.bool_, str)) or value is None:
             return
+        if isinstance(value, (tuple, list)):
+            self.sequences.add(text)
         plain = isinstance(value, (int, float, np.generic, np.ndarray))
         if not plain and self._met.setdefault(id(value), text) != text:
             return  # the same container under another name
@@ -226,9 +230,16 @@ def _source(code: CodeType) -> Source | None:
 
 @lru_cache(maxsize=8)
 def _codes(text: str, file: str) -> frozenset[CodeType]:
-    """The code of every function in a file."""
+    """The code of every function in a file, compiled as a module, and statement by statement as a notebook's cell is.
+
+    The two differ: how a module's function is called depends on whether it is imported beside the caller.
+    """
     try:
-        return frozenset(_inner(compile(text, file, "exec", dont_inherit=True)))
+        whole = ast.parse(text)
+        alone = [ast.Module([statement], []) for statement in whole.body]
+        return frozenset(
+            code for module in (whole, *alone) for code in _inner(compile(module, file, "exec", dont_inherit=True))
+        )
     except (SyntaxError, ValueError):
         return frozenset()
 
