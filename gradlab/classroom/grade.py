@@ -99,7 +99,21 @@ def grade_equations(
         SubmissionError: the file cannot be run, or one of the functions is not in it.
     """
     plan = planned(source, tested, functions)
-    runner = _Runner(source, tested, plan, limits, readable)
+    own = None if readable is None else list(readable)
+    return graded_with(
+        source, tested, plan, problems, lambda: IsolatedSubmission(tested, source, limits, plan=plan, readable=own)
+    )
+
+
+def graded_with(
+    source: Source, tested: Cell, plan: Plan, problems: Sequence[Problem], opened: Callable[[], Any]
+) -> Equations:
+    """Grade the equations of a plan.
+
+    Args:
+        opened: gives what runs them, an `IsolatedSubmission` or what has its `steps`; another after one got stuck.
+    """
+    runner = _Runner(source, tested, plan, opened)
     attempts = runner.attempts(problems)
     said, readable_source = runner.said, Source(source.path, plan.text, source.cells)
     grades = []
@@ -126,11 +140,8 @@ class _Attempt:
 class _Runner:
     """Runs a file's equations on problems; one that ends the process, or takes for ever, is left out from then on."""
 
-    def __init__(
-        self, source: Source, cell: Cell, plan: Plan, limits: Limits | None, readable: Iterable[Path] | None
-    ) -> None:
-        self.source, self.cell, self.plan, self.limits = source, cell, plan, limits
-        self.readable = None if readable is None else list(readable)
+    def __init__(self, source: Source, cell: Cell, plan: Plan, opened: Callable[[], Any]) -> None:
+        self.source, self.cell, self.plan, self.open = source, cell, plan, opened
         self.functions = list(dict.fromkeys(spot.function for spot in plan.spots))
         self.said: dict[str, Said] = dict(plan.said)
         self.confined: tuple[str, ...] = ()
@@ -157,19 +168,19 @@ class _Runner:
     def _left(self) -> list[str]:
         return [spot.name for spot in self.plan.spots if spot.name not in self.said]
 
-    def _opened(self) -> IsolatedSubmission:
-        submission = IsolatedSubmission(self.cell, self.source, self.limits, plan=self.plan, readable=self.readable)
+    def _opened(self) -> Any:
+        submission = self.open()
         self.confined = submission.confined
         return submission
 
     def _run(
         self,
-        submission: IsolatedSubmission,
+        submission: Any,
         problem: Problem,
         right: Mapping[str, Array],
         values: dict[str, Array],
         bits: int,
-    ) -> IsolatedSubmission:
+    ) -> Any:
         """Run what is left; the submission to go on with, which is another where this one was stuck."""
         while self._left():
             try:

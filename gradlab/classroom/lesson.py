@@ -58,7 +58,7 @@ class Grade:
         return cls(**said | {"status": Status(said["status"]), "steps": tuple(said["steps"])})
 
 
-@dataclass
+@dataclass(repr=False)
 class LessonReport:
     """What became of a lesson.
 
@@ -152,6 +152,14 @@ class LessonReport:
             return "", grade.note if not grade.steps else ""
         steps = f"t = {', '.join(map(str, grade.steps))} of 0..{grade.of - 1}" if grade.steps else ""
         return steps, "; ".join(filter(None, (grade.note, grade.kind)))
+
+    def _repr_html_(self) -> str:
+        from gradlab.rendering import as_html
+
+        return as_html(self, width=100)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         from gradlab.rendering import as_text
