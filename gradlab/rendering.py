@@ -19,8 +19,8 @@ PAGE = (
 
 # Colours that can be read on white and on black paper, since a notebook's theme is its reader's: contrasts of 4 to 5.
 BOTH = TerminalTheme(
-    (150, 150, 150),  # what is dim lies halfway between its colour and this;
-    (86, 86, 86),  # its colour is this where it has none
+    (132, 132, 132),  # what is dim lies halfway between its colour and this;
+    (104, 104, 104),  # its colour is this where it has none
     [(118, 118, 118), (216, 60, 50), (24, 136, 62), (160, 112, 0), (54, 110, 222), (178, 72, 190), (0, 132, 138)] * 2
     + [(118, 118, 118)],
 )
