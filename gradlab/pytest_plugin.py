@@ -27,7 +27,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 class Derivation(pytest.File):
-    """A Markdown file or a notebook; its equations build on each other, and are judged together when it is collected."""
+    """A Markdown file or a notebook; its equations build on each other, so they are judged together when collected."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item for each definition, each link of a chain, and whatever could not be read."""
