@@ -106,12 +106,14 @@ def forced(function: Callable[..., Any], given: Mapping[str, Any], *args: Any) -
     values does not.
     """
     local = {name: np.empty_like(value) for name, value in given.items()}
-    _forced(function, tuple(given))(*args, given=given, local=local)
+    forcing(function, tuple(given))(*args, given=given, local=local)
     return {equation.name: local[equation.name] for equation in equations(function).values() if equation.name in local}
 
 
 @cache
-def _forced(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+def forcing(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """The function with two more arguments: what `forced` is given, and arrays in which it keeps what it gives."""
+
     def edit(label: str, node: ast.Assign) -> list[ast.stmt]:
         name, target = label.partition(".")[2], node.targets[0]
         if name not in names:

@@ -1,20 +1,25 @@
-"""The arithmetics in which the same NumPy source runs, on object arrays of their scalars.
+"""The arithmetics in which a program is replayed, each an interpreter of `gradlab.tape`'s programs.
 
-`Ball` proves enclosures to as many bits as asked for; `Rounded` bounds what float64 or float32 may be off by; a
-`Variable` records either, and `gradient` differentiates what it recorded. flint is imported when a ball is first asked
-for.
+balls    proven enclosures, to as many bits as asked for; flint is imported with it
+rounded  bounds on what float64, float32 or float16 may be off by
+floats   plain floats, for a run at other numbers
+
+The names below are those of scalars, for object arrays of them; they are made when first asked for.
 """
 
+import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from gradlab.arithmetic.rounded import Rounded, bounds, rounded, rounding, values
+from gradlab.arithmetic import scalar_rounded
 from gradlab.arithmetic.scalar import Scalar, Undecidable
+from gradlab.arithmetic.scalar_rounded import Rounded, bounds, rounding, values
 from gradlab.arithmetic.tape import Variable, gradient, jacobian, pullback, variables
 
 if TYPE_CHECKING:
-    from gradlab.arithmetic.ball import (
-        Ball,
-        balls,
+    from gradlab.arithmetic.ball import Ball, balls
+    from gradlab.arithmetic.balls import (
         contains,
         digits,
         finite,
@@ -56,6 +61,24 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from gradlab.arithmetic import ball
+    module = importlib.import_module(f"{__name__}.{'ball' if name == 'Ball' else 'balls'}")
+    return getattr(module, name)
 
-    return getattr(ball, name)
+
+class _Package(ModuleType):
+    """A package whose `balls` and `rounded` are functions, whether or not the files of these names are imported."""
+
+    @property
+    def balls(self) -> Any:
+        return importlib.import_module(f"{__name__}.ball").balls
+
+    @property
+    def rounded(self) -> Any:
+        return scalar_rounded.rounded
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("balls", "rounded"):  # the import of these files: they are found among the modules
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -7,13 +7,15 @@ A delta that is wrong only because the delta after it is wrong satisfies its own
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import finite, overlaps
+from gradlab.arithmetic.balls import BallArithmetic, as_balls, finite, overlaps
 from gradlab.cells import Cell, records
-from gradlab.equations import forced
+from gradlab.equations import forcing
+from gradlab.frontends.replayable import Replayable, mapped
 from gradlab.problem import Inputs
 
 Array = np.ndarray[Any, Any]
@@ -68,15 +70,40 @@ def total_is_wrong(total: Any, per_step: Array) -> bool:
 
 
 def _local(cell: Cell, inputs: Inputs, trace: Any, given: dict[str, Array]) -> dict[str, Array]:
-    """Each equation's right-hand side, everything upstream as given."""
-    params, x, y, state = inputs
+    """Each equation's right-hand side on balls, everything upstream as given."""
+    record = cell.module.Trace(*(getattr(trace, name) for name in cell.module.Trace._fields))
+    arguments = mapped(as_balls, (inputs, record, {name: given[name] for name in cell.quantities}))
+    shapes = tuple((name, array.shape) for name, array in (*inputs.named(), ("y", inputs.y)))
+    return _equations(cell, shapes).replayed(BallArithmetic(), *arguments)
 
-    def part(*kinds: str) -> dict[str, Array]:
-        return {q.name: given[q.name] for kind in kinds for q in cell.of_kind(kind)}
 
-    found = forced(cell.code.forward, part("trace"), params, x, state)
-    found |= forced(cell.code.loss, part("loss"), trace.y_hat, y)
-    return found | forced(cell.code.gradient, part(*records(cell.module), "grad"), params, x, y, state, trace)
+@lru_cache(maxsize=32)
+def _equations(cell: Cell, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> Replayable:
+    """The cell's equations, each evaluated with all that is upstream of it given, for arrays of these shapes."""
+    sizes = {letter: n for name, shape in shapes for letter, n in zip(cell.axes[name], shape, strict=True)}
+    parts = {"forward": ("trace",), "loss": ("loss",), "gradient": (*records(cell.module), "grad")}
+    names = {part: tuple(q.name for kind in kinds for q in cell.of_kind(kind)) for part, kinds in parts.items()}
+
+    def anything(axes: tuple[str, ...]) -> Array:
+        return np.full([sizes[letter] for letter in axes], 0.5)
+
+    def body(functions: Any, inputs: Inputs, trace: Any, given: dict[str, Array]) -> dict[str, Array]:
+        params, x, y, state = inputs
+        arguments = {"forward": (params, x, state), "loss": (trace.y_hat, y), "gradient": (*inputs, trace)}
+        local = {name: np.empty_like(value) for name, value in given.items()}
+        for part, mine in names.items():
+            getattr(functions, part)(*arguments[part], given={name: given[name] for name in mine}, local=local)
+        return local
+
+    module = cell.module
+    functions = {part: forcing(getattr(cell.code, part), mine) for part, mine in names.items()}
+    params, state = (
+        kind(*(anything(cell.axes[name]) for name in kind._fields)) for kind in (module.Params, module.State)
+    )
+    inputs = Inputs(params, anything(cell.axes["x"]), anything(cell.axes["y"]), state)
+    trace = module.Trace(*(anything(cell.axes[name]) for name in module.Trace._fields))
+    given = {name: anything(quantity.axes) for name, quantity in cell.quantities.items()}
+    return Replayable(functions, body, inputs, trace, given)
 
 
 def _steps(

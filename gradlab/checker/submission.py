@@ -1,4 +1,4 @@
-"""The code under test: loaded from a file or a module, run in any arithmetic, and checked for what it returns."""
+"""The code under test: loaded from a file or a module, run and recorded, and checked for what it returns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib.machinery
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -14,18 +14,22 @@ from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
-from gradlab.arithmetic import Scalar, balls, bounds, rounded, rounding
+from gradlab.arithmetic.rounded import RoundedArithmetic
 from gradlab.cells import Cell, Code, named
 from gradlab.checker.watch import SubmissionError, watched
+from gradlab.frontends.numpy_code import Recording
+from gradlab.frontends.replayable import mapped
 from gradlab.problem import Inputs, Problem
+from gradlab.tape.program import UNSET, Program, Site
+from gradlab.tape.recorded import NotRecorded, Recorded, nodes
+from gradlab.tape.replay import Run, Unsupported, replay, ties
 
 Array = np.ndarray[Any, Any]
 
+FUNCTIONS = ("forward", "loss", "gradient")
 
 # What stands among the quantities for the loss that a file reports: no equation's name has a point in it.
 TOTAL = "loss.total"
-
-NUMBERS = (Scalar, int, float, np.floating, np.integer, type(None))  # None: an entry that was never assigned
 
 
 class Returned(NamedTuple):
@@ -38,6 +42,14 @@ class Returned(NamedTuple):
     quantities: dict[str, Array]
 
 
+class RecordedRun(NamedTuple):
+    """The three functions as one program. All are of nodes: the inputs, and every quantity and TOTAL by its name."""
+
+    program: Program
+    inputs: Inputs
+    quantities: dict[str, Array]
+
+
 class Submission:
     """Code under test, every call watched.
 
@@ -47,13 +59,16 @@ class Submission:
         seconds: the time limit of one call.
 
     The methods raise SubmissionError: a call raises, prints, changes its inputs in place or does not end in time, or
-    what it returns lacks a field, or has the wrong shape or dtype.
+    what it returns lacks a field, or has the wrong shape or dtype. So do those that rest on a recording where one
+    cannot be made, or gives other floats than the code itself: nothing is certified of what was not recorded.
     """
 
     def __init__(self, cell: Cell, code: Code | str | Path | None = None, seconds: float = 10.0) -> None:
         self.cell = cell
         self.seconds = seconds
         self.code = load(code, seconds, cell.code.names) if isinstance(code, str | Path) else code or cell.code
+        self._kept: tuple[Problem, dict[str, Array]] | None = None
+        self._recorded: tuple[Problem, RecordedRun] | None = None
 
     @property
     def _names(self) -> dict[str, str]:
@@ -67,76 +82,149 @@ class Submission:
 
     def floats(self, problem: Problem) -> dict[str, Array]:
         """Every quantity in the problem's own dtype, and TOTAL."""
-        return self._run(problem, problem.inputs(), problem.dtype).quantities
+        if self._kept is None or self._kept[0] is not problem:
+            functions = {function: getattr(self.code, function) for function in FUNCTIONS}
+            returned = self._run(problem, functions, problem.inputs)
+            self._kept = problem, self._quantities(problem, returned)
+        return self._kept[1]
 
     def rounding(self, problem: Problem) -> dict[str, Array]:
         """The derived bound on what rounding in the problem's dtype may do to each quantity."""
-        with rounding(problem.dtype):
-            found = self._run(problem, problem.inputs(rounded), object).quantities
-            with np.errstate(invalid="ignore"):
-                return {name: bounds(value) for name, value in found.items()}
+        recorded = self.recorded(problem)
+        with np.errstate(all="ignore"):
+            run = self._replayed(recorded, RoundedArithmetic(problem.dtype))
+            return {name: run.numbers(index).bounds() for name, index in recorded.quantities.items()}
 
     def balls(self, problem: Problem) -> Returned:
         """Everything on balls, at the precision in force."""
-        return self._run(problem, problem.inputs(balls), object)
+        from gradlab.arithmetic.balls import BallArithmetic
 
-    def _run(self, problem: Problem, inputs: Inputs, dtype: Any) -> Returned:
-        params, x, y, state = inputs
-        trace = self._call("forward", params, x, state)
+        recorded, module = self.recorded(problem), self.cell.module
+        run = self._replayed(recorded, BallArithmetic())
+        found = {name: np.asarray(run.numbers(index), object) for name, index in recorded.quantities.items()}
+        trace = module.Trace(**{quantity.name: found[quantity.name] for quantity in self.cell.of_kind("trace")})
+        loss = module.Loss(found["loss"], found[TOTAL][()])
+        return Returned(mapped(run.numbers, recorded.inputs), trace, loss, None, found)
+
+    def recorded(self, problem: Problem) -> RecordedRun:
+        """The program of a run on the problem, whose floats are those of the code itself, bit for bit."""
+        if self._recorded is None or self._recorded[0] is not problem:
+            self._recorded = problem, self._record(problem)
+        return self._recorded[1]
+
+    def _record(self, problem: Problem) -> RecordedRun:
+        wanted = self.floats(problem)
+        functions = {function: getattr(self.code, function) for function in FUNCTIONS}
+        try:
+            recording = Recording(functions)
+        except NotRecorded as error:
+            raise SubmissionError(f"{self.origin}: {error}") from None
+        leaves = problem.inputs(lambda array: recording.leaf(array, "parameter"))
+
+        def fresh() -> Inputs:
+            return mapped(lambda index: recording.array(index, problem.dtype), leaves)
+
+        def calling(function: str) -> Callable[..., Any]:
+            return lambda *args: recording.call(recording.functions[function], *args)
+
+        try:
+            returned = self._run(problem, {function: calling(function) for function in FUNCTIONS}, fresh)
+            found = {name: recording.nodes(value) for name, value in self._quantities(problem, returned).items()}
+            recording.whole()
+        except NotRecorded as error:
+            raise SubmissionError(f"{self.origin}: {error}") from None
+        program = recording.program
+        unset = program.unset_read()
+        if unset is not None:
+            raise SubmissionError(f"{self._line(unset)}: takes an entry of an array that was never assigned")
+        for name, index in found.items():
+            self._same_floats(name, program.floats(index), wanted[name], index == UNSET)
+        return RecordedRun(program, leaves, found)
+
+    def _same_floats(self, name: str, found: Array, own: Array, unset: Array) -> None:
+        own = own.astype(np.float64)
+        other = (found != own) & ~(np.isnan(found) & np.isnan(own)) & ~unset
+        if other.any():
+            at = tuple(int(i) for i in np.argwhere(other)[0])
+            label = TOTAL if name == TOTAL else self.cell.quantities[name].label
+            raise SubmissionError(
+                f"{self.origin}: {label}{list(at)} is {own[at]!r}, and {found[at]!r} when run again and recorded: "
+                "what was recorded is not that code, so nothing can be certified"
+            )
+
+    def _replayed(self, recorded: RecordedRun, arithmetic: Any) -> Run:
+        """The program in an arithmetic, in which what it was steered by is as it was."""
+        try:
+            run = replay(recorded.program, arithmetic)
+        except Unsupported as error:
+            raise SubmissionError(f"{self.origin}: {error}") from None
+        for tie in ties(run, recorded.program.guards):
+            what = "is decided by rounding" if tie.contrary else "is a tie"
+            raise SubmissionError(f"{self._line(tie.guard.site)}: a comparison {what}, so nothing can be certified")
+        return run
+
+    def _line(self, site: Site) -> str:
+        """origin:line, the innermost line of the code's own file, as other errors name it."""
+        lines = [frame.line for frame in site.frames if frame.file == self.origin]
+        return f"{self.origin}:{lines[0]}" if lines else f"{self.origin}: {site.where}".removesuffix(": ")
+
+    def _run(
+        self, problem: Problem, functions: Mapping[str, Callable[..., Any]], inputs: Callable[[], Inputs]
+    ) -> Returned:
+        """What the functions return; quantities are not yet looked at."""
+        given = inputs()
+        params, x, y, state = given
+        trace = self._call(functions, "forward", params, x, state)
         if not hasattr(trace, "y_hat"):
             raise SubmissionError(f"{self.origin}: what forward returns has no field y_hat")
-        loss = self._call("loss", trace.y_hat, y)
-        grads = self._call("gradient", params, x, y, state, trace)
-        return Returned(inputs, trace, loss, grads, self._quantities(problem, trace, loss, grads, dtype))
+        loss = self._call(functions, "loss", trace.y_hat, y)
+        grads = self._call(functions, "gradient", params, x, y, state, trace)
+        self._check_fields(trace, loss, grads)
+        return Returned(given, trace, loss, grads, {})
 
-    def _call(self, function: str, *args: Any) -> Any:
+    def _call(self, functions: Mapping[str, Callable[..., Any]], function: str, *args: Any) -> Any:
         name = self._names[function]
         arrays = list(_arrays(args))
-        before = [array.tobytes() for array in arrays]  # of an object array: which objects it holds
-        result = watched(self.origin, name, self.seconds, getattr(self.code, function), *args)
-        if any(array.tobytes() != kept for array, kept in zip(arrays, before, strict=True)):
+        before = [_contents(array) for array in arrays]
+        result = watched(self.origin, name, self.seconds, functions[function], *args)
+        if any(_contents(array) != kept for array, kept in zip(arrays, before, strict=True)):
             raise SubmissionError(f"{self.origin}: {name} changes one of its inputs in place; copy it first")
         return result
 
-    def _quantities(self, problem: Problem, trace: Any, loss: Any, grads: Any, dtype: Any) -> dict[str, Array]:
-        self._check_fields(trace, loss, grads)
+    def _quantities(self, problem: Problem, returned: Returned) -> dict[str, Array]:
         found = {}
-        for name, value in named(self.cell, trace, loss, grads).items():
+        for name, value in named(self.cell, returned.trace, returned.loss, returned.grads).items():
             quantity = self.cell.quantities[name]
             wanted = tuple(problem.sizes[letter] for letter in quantity.axes)
-            try:
-                array = np.asarray(value)
-            except ValueError:
-                raise SubmissionError(f"{self.origin}: {quantity.label} is no array of one shape") from None
+            array = self._array(quantity.label, value)
             if array.shape != wanted:
                 axes = f"({', '.join(quantity.axes)}) = {wanted}"
                 raise SubmissionError(f"{self.origin}: {quantity.label} has shape {array.shape}, wanted {axes}")
-            if array.dtype != dtype:
+            if array.dtype != problem.dtype:
                 raise SubmissionError(
-                    f"{self.origin}: {quantity.label} came back as {array.dtype} from {np.dtype(dtype)} inputs: "
+                    f"{self.origin}: {quantity.label} came back as {array.dtype} from {problem.dtype} inputs: "
                     "allocate with the inputs' dtype (np.empty_like)"
                 )
-            found[name] = self._scalars(quantity.label, array) if dtype is object else array
-        return found | {TOTAL: self._total(loss.total, dtype)}
+            found[name] = array
+        return found | {TOTAL: self._total(returned.loss.total, problem.dtype)}
 
     def _total(self, total: Any, dtype: Any) -> Array:
         """The loss that is reported, ()."""
-        array = np.asarray(total)
+        array = self._array("the loss's total", total)
         if array.shape != ():
             raise SubmissionError(f"{self.origin}: the loss's total has shape {array.shape}, wanted one number")
-        if dtype is object:
-            return self._scalars("the loss's total", array.astype(object))
         if array.dtype.kind not in "fiu":
             raise SubmissionError(f"{self.origin}: the loss's total is a {type(total).__name__}, wanted a number")
-        return array.astype(dtype)
+        return array if isinstance(array, Recorded) else array.astype(dtype)
 
-    def _scalars(self, label: str, array: Array) -> Array:
-        """An object array of numbers; an entry that was never assigned is not one of them, so it becomes NaN."""
-        kinds = set(map(type, array.flat))
-        if not all(issubclass(kind, NUMBERS) for kind in kinds):
-            index, entry = next((i, e) for i, e in np.ndenumerate(array) if not isinstance(e, NUMBERS))
-            raise SubmissionError(f"{self.origin}: {label}{list(index)} is a {type(entry).__name__}, wanted a number")
-        return np.where(_unassigned(array).astype(bool), np.nan, array) if type(None) in kinds else array.copy()
+    def _array(self, label: str, value: Any) -> Array:
+        """A recorded array as it is; anything else as an array of its own."""
+        if isinstance(value, Recorded):
+            return value
+        try:
+            return np.array(value)
+        except (TypeError, ValueError):
+            raise SubmissionError(f"{self.origin}: {label} is no array of one shape") from None
 
     def _check_fields(self, trace: Any, loss: Any, grads: Any) -> None:
         module = self.cell.module
@@ -238,5 +326,6 @@ def _arrays(values: Any) -> Iterator[Array]:
             yield from _arrays(value)
 
 
-# What np.empty leaves in an entry of an object array that is never assigned.
-_unassigned = np.frompyfunc(lambda entry: entry is None, 1, 1)
+def _contents(array: Array) -> bytes:
+    """What stands in an array: numbers, or which nodes."""
+    return (nodes(array) if isinstance(array, Recorded) else array).tobytes()

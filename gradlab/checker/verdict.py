@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import midpoints, overlaps, relative_radius, within
+from gradlab.arithmetic.balls import Compared, as_balls, compared, within
 
 Array = np.ndarray[Any, Any]
 
@@ -190,14 +190,16 @@ def judge(value: Array, bound: Array, oracle: Array, oracle_bound: Array) -> Jud
 
 def judge_balls(value: Array, oracle: Array) -> Judged:
     """Enclosures against enclosures: disjoint is proven wrong; overlapping and narrow agrees to that many digits."""
-    met = overlaps(value, oracle)
-    width, other_width = relative_radius(value), relative_radius(oracle)
-    agree = met & (np.maximum(width, other_width) <= BALL_RESOLUTION)
-    middle, other = midpoints(value), midpoints(oracle)
-    scale = np.maximum(np.abs(middle), np.abs(other))
+    return judge_compared(compared(as_balls(value), as_balls(oracle), BALL_RESOLUTION))
+
+
+def judge_compared(seen: Compared) -> Judged:
+    """`judge_balls`, of balls that were compared."""
     with np.errstate(invalid="ignore"):
-        allowed = width * np.abs(middle) + other_width * np.abs(other)
-    return Judged(agree, ~met, np.abs(middle - other), allowed, scale)
+        allowed = seen.radius + seen.other_radius
+        distance = np.abs(seen.middle - seen.other)
+    scale = np.maximum(np.abs(seen.middle), np.abs(seen.other))
+    return Judged(seen.overlap & seen.narrow, ~seen.overlap, distance, allowed, scale)
 
 
 def narrow(balls: Array) -> Array:

@@ -10,10 +10,16 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
+
+from gradlab.tape.program import is_foreign
+from gradlab.tape.recorded import NotRecorded
+
+PACKAGE = str(Path(__file__).parents[1])
 
 
 class SubmissionError(Exception):
@@ -43,6 +49,8 @@ def watched(origin: str, name: str, seconds: float, function: Callable[..., Any]
         raise SubmissionError(f"{origin}: {name} did not end within {seconds:g} s") from None
     except KeyboardInterrupt:
         raise
+    except NotRecorded as error:
+        raise SubmissionError(f"{_where(origin, error)}: {name} cannot be certified: {error}") from None
     except BaseException as error:  # noqa: BLE001  (SystemExit too: whatever somebody's code raises is reported)
         raise SubmissionError(f"{_where(origin, error)}: {name} raises {_what(error)}") from None
     if output.getvalue():
@@ -52,20 +60,21 @@ def watched(origin: str, name: str, seconds: float, function: Callable[..., Any]
 
 
 def _where(origin: str, error: BaseException) -> str:
-    """origin:line, the last line of that file which the error came through."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == origin]
-    return f"{origin}:{lines[-1]}" if lines else origin
+    """file:line, the innermost line of the user's own files which the error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if frame.filename == origin or _is_users(frame.filename)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else origin
+
+
+def _is_users(filename: str) -> bool:
+    return not is_foreign(filename) and not filename.startswith(PACKAGE)
 
 
 def _what(error: BaseException) -> str:
-    if isinstance(error, SystemError) and error.__cause__ is not None:  # how NumPy passes on what an object raised
-        error = error.__cause__
     try:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001  somebody's exception may fail to say what it is
         text = ""
-    if "NoneType" in text:
-        text += " (an entry of an array that was never assigned?)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -58,7 +58,8 @@ def _warmed_up() -> Any:
     """Import what is imported when first needed: from here on, little can be read."""
     import numpy as np
 
-    from gradlab.arithmetic import balls, rounded
+    from gradlab.arithmetic.ball import balls
+    from gradlab.arithmetic.scalar_rounded import rounded
     from gradlab.classroom.serve import serve
 
     balls(np.exp(np.eye(2) @ np.eye(2))), rounded(np.eye(2))

@@ -7,9 +7,11 @@ import functools
 import inspect
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from gradlab.checker.watch import SubmissionError, watched
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class GradientCheckError(ValueError):
@@ -77,6 +79,34 @@ def origin(function: Any) -> str:
     """The file that a function is from."""
     code = getattr(plain(function), "__code__", None)
     return code.co_filename if code is not None else getattr(function, "__module__", None) or "?"
+
+
+def takes(name: str, function: Any, *wanted: str) -> None:
+    """Raises GradientCheckError for a function that cannot be called with so many arguments."""
+    try:
+        parameters = inspect.signature(function).parameters
+        inspect.signature(function).bind(*wanted)
+    except ValueError:  # a function of C, which says nothing of itself
+        return
+    except TypeError:
+        own = ", ".join(parameters)
+        example = f"lambda {wanted[0]}: {name}(*{wanted[0]})" if len(wanted) == 1 and len(parameters) > 1 else ""
+        raise GradientCheckError(
+            f"{name} takes ({own}): pass a function of {' and '.join(wanted)}{example and f', such as {example}'}"
+        ) from None
+
+
+def in_one_line(function: F) -> F:
+    """A public function whose GradientCheckErrors arrive without the frames of this package."""
+
+    @functools.wraps(function)
+    def called(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except GradientCheckError as error:
+            raise error.with_traceback(None) from None
+
+    return called  # type: ignore[return-value]
 
 
 def needs_callable(**functions: Any) -> None:

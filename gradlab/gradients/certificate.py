@@ -1,184 +1,308 @@
-"""Proof: the gradient and the derivative, both on balls, refined until every entry is decided."""
+"""Proof: the gradient found and the derivative of the loss, both on balls, refined until every entry is decided.
+
+An entry is proven wrong where the two enclosures lie apart by more than half an ulp of the value in the format that the
+code runs in, and still do when the constants and data that were rounded before the code had them are known to no more
+than a few ulp. It agrees where they overlap and are narrow, or lie apart by less than that; where the derivative is 0,
+if both enclosures hold 0 and reach no further than a 2⁻²⁰⁰th of the largest entry.
+"""
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import Undecidable, midpoints, radii
-from gradlab.checker.verdict import RESOLUTION, Judged, judge, judge_balls
+from gradlab.arithmetic.balls import BallArithmetic, Compared, compared, finite, gaps, midpoints, precision
+from gradlab.checker.verdict import BALL_RESOLUTION, RESOLUTION, Judged, judge_balls, judge_compared
 from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.enclosures import enclosed
-from gradlab.gradients.evidence import Evidence, gradient_bounds, gradient_rounding, refuse_infinite
-from gradlab.gradients.runs import Arithmetic, Refused, gradients, outputs
-from gradlab.gradients.subject import Subject
+from gradlab.gradients.recording import Recorded, Refused
+from gradlab.tape import Adjoints, replay
+from gradlab.tape.replay import EXACT, Tie, Unsupported, ties
 
 Array = np.ndarray[Any, Any]
 
-PRECISIONS = (512, 2048)
+PRECISIONS = (128, 256, 512, 2048)
 # An enclosure of 0 that reaches no further than this part of the largest entry: zero, as far as anything can show.
 ZERO = 2.0**-200
-# A change of the derivative over a distance of 2⁻²⁰⁰ that no smooth function makes.
-JUMP = 2.0**-100
+# What was rounded before the code had it (0.1, 1/3, a mean that was stored) is known to within so much: the rounding of
+# a few operations, each half an ulp.
+INEXACT = 2.0**-50
+# Draws of such constants, where their enclosures are too wide to tell what they explain, and by how much a difference
+# has to exceed what the draws move it by.
+DRAWS, EXCEEDS = 3, 2.0**10
 
 
+# What a program may hold to be enclosed: at some 350 bytes a number on balls, and 6 microseconds.
+MOST_NUMBERS = 10_000_000
+SECONDS_A_NUMBER = 6e-6
+
+
+class TooLarge(Refused):
+    """A program that is beyond memory or time."""
+
+
+class OutOfTime(Exception):
+    """The limit of time was reached."""
+
+
+@dataclass
+class Enclosures:
+    """found and true: by path, (K, …) of balls, true with the conventions; unclipped: the derivatives without them.
+
+    tied: some slope is a choice, enclosed by all that it may be.
+    """
+
+    bits: int
+    outputs: Array
+    found: dict[str, Array]
+    true: dict[str, Array]
+    unclipped: dict[str, Array]
+    tied: bool = False
+
+
+@dataclass
 class Certificate:
-    """Enclosures of what the gradient should be, and what it is on balls if it runs there."""
+    """What is proven: judged by path; the enclosures it rests on, found and true side by side; which entries are zero.
 
-    def __init__(self, subject: Subject, conventions: Conventions, found: dict[str, Array]) -> None:
-        self.subject, self.conventions, self.found = subject, conventions, found
-        self.enclosures: dict[str, Array] = {}
-        self.unclipped: dict[str, Array] = {}
-        self.outputs: Array = np.empty(0)
-        self.why_floats: str | None = None
-        self.bits = 0
+    gap: the largest distance, relative to its entry, between enclosures that lie apart by less than half an ulp.
+    undecided: why, where some entry is. inexact: how many arrays or numbers had been rounded before the code had them.
+    kinks: by path, the leaf's shape: entries that agree with one of several slopes at a tie. underflown: those that
+    are no zeros, and too small for the format.
+    """
 
-    def judge(self) -> Evidence:
-        """Refine until every entry is decided.
+    enclosures: Enclosures
+    seen: dict[str, Compared]
+    judged: dict[str, Judged]
+    zero: dict[str, Array]
+    gap: float = 0.0
+    undecided: str = ""
+    inexact: int = 0
+    kinks: dict[str, Array] = field(default_factory=dict)
+    underflown: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more digits may decide some entry."""
+        return any((one.undecided & ~self.underflown[path]).any() for path, one in self.judged.items())
+
+
+class Prover:
+    """Enclosures of a recorded gradient at rising precision.
+
+    Args:
+        dtype: the format in which the code runs. deadline: of time.perf_counter().
+    """
+
+    def __init__(self, recorded: Recorded, conventions: Conventions, dtype: Any, deadline: float = np.inf) -> None:
+        self.recorded, self.conventions, self.dtype = recorded, conventions, np.dtype(dtype)
+        self.deadline = deadline
+
+    def prove(self, least: int = 0) -> Certificate:
+        """Refine until every entry is decided, or time is up.
+
+        Args:
+            least: the bits to begin with; of more, what suffices elsewhere.
 
         Raises:
-            Refused: the loss does not run on balls.
+            Refused: a comparison that steered the run is a tie, or something has no enclosure; or there was no time.
         """
-        evidence = Evidence()
-        for bits in PRECISIONS:
-            self.bits = bits
-            formula = self._at(Arithmetic(bits))
-            if formula is None or not any(one.undecided.any() for one in formula[1].values()):
+        self._fits()
+        certificate: Certificate | None = None
+        previous: Certificate | None = None
+        for bits in (one for one in PRECISIONS if one >= least):
+            start = time.perf_counter()
+            try:
+                certificate = self._judged(self.enclosed(bits))
+            except OutOfTime:
+                if certificate is None:
+                    raise Refused("there was no time for it (seconds=…)") from None
+                certificate.undecided = "there was no time for more digits (seconds=…)"
                 break
-        evidence.bits = self.bits
-        with Arithmetic(self.bits).entered():
-            evidence.truth = {path: midpoints(leaf) for path, leaf in self.enclosures.items()}
-            if formula is not None:
-                values, judged = formula
-                evidence.add("certified", self._excused(_representable(judged)))
-                evidence.zero = _zero(self.enclosures, values)
-            evidence.add("certified" if formula is None else "float_run", self._floats(evidence, formula))
-        if formula is None:
-            evidence.notes.append(f"the gradient is judged by its float run alone: {self.why_floats}")
-        return evidence
+            if certificate.enclosures.tied:
+                self._at_kinks(certificate, previous)
+            previous = certificate
+            if not certificate.is_open:
+                break
+            if time.perf_counter() + 2 * (time.perf_counter() - start) > self.deadline:
+                certificate.undecided = "there was no time for more digits (seconds=…)"
+                break
+        assert certificate is not None
+        if any(one.disagree.any() for one in certificate.judged.values()):
+            self._excuse(certificate)
+        return certificate
 
-    def kinks(self, direction: Array) -> dict[str, Array]:
-        """Where the derivative jumps at the very point, by path, each of the leaf's shape: it has another value 2⁻²⁰⁰
-        away along the direction (N,), on either side.
+    def enclosed(self, bits: int, inexact: float = 0.0, leaves: Any = None) -> Enclosures:
+        """Gradient and derivative on balls.
 
         Raises:
-            Refused: the loss does not run there.
+            Refused: as `prove`. OutOfTime: the deadline has passed.
         """
-        arithmetic = Arithmetic(self.bits)
-        found = {}
-        with arithmetic.entered():
-            sides = [enclosed(self.subject, arithmetic, side * direction)[1] for side in (1, -1)]
-            for path, leaf in self.unclipped.items():
-                middle = midpoints(leaf)
-                reach = [np.abs(midpoints(side[path] - leaf)) - radii(side[path] - leaf) for side in sides]
-                jump = np.maximum(*reach) > JUMP * max(float(np.abs(middle).max()), float(np.abs(reach).max()))
-                found[path] = jump.any(axis=0)
-        return {path: where for path, where in found.items() if where.any()}
-
-    def same_function(self, points: Array, values: Array, noise: Array) -> bool:
-        """Whether the balls give what floats give: values (D, K) at points (D, N)."""
-        arithmetic = Arithmetic(self.bits)
-        with arithmetic.entered():
-            for point, value in zip(points, values, strict=True):
-                found = arithmetic.plain(
-                    np.array([*outputs(self.subject, arithmetic, taped=False, at=point)[0], None])[:-1]
-                )
-                if (np.abs(midpoints(found) - value) > radii(found) + 8 * noise + 2.0**-30 * np.abs(value)).any():
-                    return False
-        return True
-
-    def _at(self, arithmetic: Arithmetic) -> tuple[dict[str, Array], dict[str, Judged]] | None:
-        self.outputs, true = enclosed(self.subject, arithmetic)
-        with arithmetic.entered():
+        recorded = self.recorded
+        with precision(bits):
+            arithmetic = BallArithmetic(inexact)
             try:
-                wanted = self.conventions.applied(true, self._factor(arithmetic))
-            except Undecidable:
-                raise Refused("a clip is met exactly") from None
-            self.unclipped = {path: leaf for path, leaf in true.items() if path in self.found}
-            self.enclosures = {path: leaf for path, leaf in wanted.items() if path in self.found}
-            try:
-                values = gradients(self.subject, arithmetic)
-            except Refused as refused:
-                self.why_floats = str(refused)
-                return None
-            return values, {path: judge_balls(values[path], self.enclosures[path]) for path in self.found}
+                run = replay(recorded.program, arithmetic, leaves=leaves, tick=self._tick)
+                sweep = Adjoints(run, recorded.outputs[:, None], tick=self._tick)
+                wanted = {path: sweep.rows(recorded.leaves[path]) for path in recorded.gradients}
+            except Unsupported as error:
+                raise Refused(str(error)) from None
+            if not inexact and leaves is None:
+                _decided(ties(run, recorded.program.guards))
+            found = {path: run.stored(index)[0] for path, index in recorded.gradients.items()}
+            true = self.conventions.enclosed(wanted, inexact)
+            return Enclosures(bits, run.stored(recorded.outputs)[0], found, true, wanted, arithmetic.tied)
 
-    def _factor(self, arithmetic: Arithmetic) -> Any:
-        if not arithmetic.blurred:
-            return self.conventions.factor
-        return arithmetic.scalars(())(self.conventions.factor).inner
+    def _fits(self) -> None:
+        """Raises Refused for a program that is beyond memory, or beyond the time that is left."""
+        numbers, left = self.recorded.program.length, self.deadline - time.perf_counter()
+        if numbers > MOST_NUMBERS or numbers * SECONDS_A_NUMBER > left:
+            raise TooLarge(
+                f"its {numbers:,} numbers are too many to enclose"
+                + ("" if numbers > MOST_NUMBERS else f" within {left:.0f} s")
+            )
 
-    def _excused(self, judged: dict[str, Judged]) -> dict[str, Judged]:
-        """Without the disagreements that an ulp in the constants explains."""
-        if not any(one.disagree.any() for one in judged.values()):
-            return judged
-        blurred = Certificate(self.subject, self.conventions, self.found)
-        again = blurred._at(Arithmetic(self.bits, blurred=True))
-        if again is None:
-            return judged
-        for path, one in judged.items():
-            wider = again[1][path]
-            excused = one.disagree & ~wider.disagree & (wider.allowed <= RESOLUTION * wider.scale)
-            one.disagree &= ~excused & wider.disagree
-            one.agree |= excused
-            one.allowed = np.where(excused, np.maximum(one.distance, np.spacing(one.scale)), one.allowed)
-        return judged
+    def _tick(self) -> None:
+        if time.perf_counter() > self.deadline:
+            raise OutOfTime
 
-    def _floats(self, evidence: Evidence, formula: Any) -> dict[str, Judged]:
-        rounding, why = gradient_rounding(self.subject, self.found)
-        if why:
-            evidence.estimated["certified" if formula is None else "float_run"] = why
-        judged = {}
-        for path, leaf in self.enclosures.items():
-            middle = midpoints(leaf)
-            judged[path] = judge(self.found[path], rounding[path], middle, radii(leaf) + np.spacing(np.abs(middle)))
-            refuse_infinite(self.found[path], judged[path])
-        wrong = [path for path, one in judged.items() if (one.disagree & np.isfinite(self.found[path])).any()]
-        if not wrong or why:
-            return judged
-        return self._blurred_floats(judged)
+    def _judged(self, enclosures: Enclosures) -> Certificate:
+        true, found = enclosures.true, enclosures.found
+        with precision(enclosures.bits):
+            seen = {path: compared(found[path], true[path], BALL_RESOLUTION) for path in true}
+        reach = [float(np.max(np.abs(one.other) + one.other_radius, initial=0.0)) for one in seen.values()]
+        largest = max((size for size in reach if np.isfinite(size)), default=0.0)
+        certificate = Certificate(enclosures, seen, {}, {})
+        for path, pair in seen.items():
+            one = judge_compared(pair)
+            one.disagree &= pair.bounded
+            zero = _zero(pair, largest)
+            one.agree |= zero
+            one.scale = np.where(zero, 0.0, one.scale)
+            certificate.gap = max(certificate.gap, self._half_ulp(one, found[path], true[path], pair.other))
+            certificate.underflown[path] = self._underflow(one, zero)
+            certificate.judged[path], certificate.zero[path] = one, zero
+        return certificate
 
-    def _blurred_floats(self, judged: dict[str, Judged]) -> dict[str, Judged]:
-        """The same with constants known to an ulp, where it matters."""
-        blurred = Certificate(self.subject, self.conventions, self.found)
+    def _at_kinks(self, certificate: Certificate, previous: Certificate | None) -> None:
+        """Enclosures that more digits do not narrow, because a slope is a choice: what lies in them agrees."""
+        if previous is None:
+            return
+        for path, one in certificate.judged.items():
+            now, before = (seen[path].radius + seen[path].other_radius for seen in (certificate.seen, previous.seen))
+            chosen = one.undecided & ~certificate.underflown[path] & np.isfinite(now) & (now > 0.5 * before)
+            one.agree |= chosen
+            if chosen.any():
+                certificate.kinks[path] = chosen.any(axis=0)
+
+    def _half_ulp(self, one: Judged, value: Array, wanted: Array, middle: Array) -> float:
+        """Enclosures that lie apart by less than half an ulp of the value agree; the largest such part of a value."""
+        if not one.disagree.any():
+            return 0.0
+        apart = np.where(one.disagree, gaps(value, wanted), 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            ulp = np.spacing(np.abs(middle).astype(self.dtype)).astype(float)
+        close = one.disagree & (apart <= ulp / 2)
+        one.disagree &= ~close
+        one.agree |= close
+        one.allowed = np.where(close, np.maximum(one.allowed, apart), one.allowed)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return float(np.max(np.where(close, apart / one.scale, 0.0), initial=0.0))
+
+    def _underflow(self, one: Judged, zero: Array) -> Array:
+        """A number that the format does not hold is no zero, and nothing that floats show of it is agreement."""
+        lost = ~zero & (one.scale + one.allowed < np.finfo(self.dtype).tiny)
+        one.agree &= ~lost
+        one.disagree &= ~lost
+        return lost
+
+    def _excuse(self, certificate: Certificate) -> None:
+        """Take back what constants and data that were rounded beforehand explain."""
+        inexact = [
+            block for block in self.recorded.program.blocks
+            if block.operation == "numbers" and block.parameter not in EXACT
+            and _is_rounded(self.recorded.program.span(block.start, block.stop))
+        ]  # fmt: skip
+        certificate.inexact = len(inexact)
+        if not inexact:
+            return
+        bits = certificate.enclosures.bits
         try:
-            blurred._at(Arithmetic(self.bits, blurred=True))
-            wider = gradient_bounds(self.subject, self.found, blurred=True)
-        except Refused:
-            return judged
-        for path, leaf in blurred.enclosures.items():
-            middle = midpoints(leaf)
-            again = judge(self.found[path], wider[path], middle, radii(leaf) + np.spacing(np.abs(middle)))
-            refuse_infinite(self.found[path], again)
-            judged[path] = again if judged[path].disagree.any() else judged[path]
-        return judged
+            near = self.enclosed(bits, INEXACT)
+        except OutOfTime:
+            self._withhold(certificate, "there was no time to see what rounded constants explain (seconds=…)")
+            return
+        unclear: dict[str, Array] = {}
+        for path, one in certificate.judged.items():
+            again = judge_balls(near.found[path], near.true[path])
+            wide = ~(finite(near.found[path]) & finite(near.true[path])) | (again.allowed > RESOLUTION * again.scale)
+            excused = one.disagree & ~again.disagree & ~wide
+            one.agree |= excused
+            one.disagree &= ~excused
+            one.allowed = np.where(excused, np.maximum(one.distance, np.spacing(one.scale)), one.allowed)
+            unclear[path] = one.disagree & wide
+        if any(leaf.any() for leaf in unclear.values()):
+            self._draw(certificate, unclear)
+
+    def _draw(self, certificate: Certificate, unclear: dict[str, Array]) -> None:
+        """Where enclosures of the constants are too wide to tell: how far draws of them move the difference."""
+        bits, rng = certificate.enclosures.bits, np.random.default_rng(0)
+        with precision(bits):
+            base = {p: midpoints(certificate.enclosures.found[p] - certificate.enclosures.true[p]) for p in unclear}
+            moved = {path: np.zeros(leaf.shape) for path, leaf in unclear.items()}
+            for _ in range(DRAWS):
+                try:
+                    drawn = self.enclosed(bits, leaves=_moved_leaves(rng))
+                except OutOfTime:
+                    self._withhold(certificate, "there was no time to see what rounded constants explain (seconds=…)")
+                    return
+                for path in unclear:
+                    difference = midpoints(drawn.found[path] - drawn.true[path]) - base[path]
+                    moved[path] = np.maximum(moved[path], np.abs(difference))
+        for path, leaf in unclear.items():
+            open_ = leaf & ~(np.abs(base[path]) > EXCEEDS * moved[path])
+            certificate.judged[path].disagree &= ~open_
+        if any((leaf & ~certificate.judged[path].disagree).any() for path, leaf in unclear.items()):
+            certificate.undecided = "what constants that were rounded beforehand explain is not known"
+
+    def _withhold(self, certificate: Certificate, why: str) -> None:
+        for one in certificate.judged.values():
+            one.disagree &= False
+        certificate.undecided = why
 
 
-def _representable(judged: dict[str, Judged]) -> dict[str, Judged]:
-    """Two numbers that are both 0 in float64 are equal: e⁻¹ᴱ⁹, where a mask has put −1e9, is no gradient."""
-    for one in judged.values():
-        none = one.scale < np.finfo(float).tiny
-        one.agree |= none
-        one.disagree &= ~none
-        one.scale = np.where(none, 0.0, one.scale)
-    return judged
+def _decided(open_: list[Tie]) -> None:
+    if open_:
+        tie = open_[0]
+        if tie.contrary:
+            raise Refused(f"{tie.where}: a comparison is decided by rounding at this point")
+        raise Refused(f"{tie.where}: a comparison is a tie at this point")
 
 
-def _zero(enclosures: dict[str, Array], values: dict[str, Array]) -> dict[str, Array]:
-    largest = max(float(np.max(_reach(leaf), initial=0.0)) for leaf in enclosures.values())
-    found = {}
-    for path, leaf in enclosures.items():
-        both = (leaf, values[path])
-        found[path] = np.all([(_reach(one) <= ZERO * largest) & _holds(one) for one in both], axis=0)
-    return found
+def _zero(pair: Compared, largest: float) -> Array:
+    """Where both enclosures hold 0 and reach no further than can show."""
+    reach = np.maximum(np.abs(pair.middle) + pair.radius, np.abs(pair.other) + pair.other_radius)
+    return pair.zero & (reach <= ZERO * largest)
 
 
-def _reach(leaf: Array) -> Array:
-    """How far from 0 balls reach."""
-    return np.abs(midpoints(leaf)) + radii(leaf)
+def _is_rounded(numbers: Array) -> bool:
+    """Whether some number has more bits than people write down."""
+    with np.errstate(over="ignore"):
+        return bool((numbers.astype(np.float32).astype(float) != numbers).any())
 
 
-def _holds(leaf: Array) -> Array:
-    """Where balls hold 0."""
-    return radii(leaf) >= np.abs(midpoints(leaf))
+def _moved_leaves(rng: np.random.Generator) -> Any:
+    """Constants moved by half of what they are known to, up or down at random."""
+
+    def leaves(block: Any, values: Array) -> Array | None:
+        if block.parameter in EXACT or not _is_rounded(values):
+            return None
+        exact = BallArithmetic().exact(values)
+        with np.errstate(over="ignore"):
+            many = values.astype(np.float32).astype(float) != values
+        signs = rng.choice([-1.0, 1.0], values.shape) * many * (INEXACT / 2)
+        moved = exact + exact * BallArithmetic().exact(signs)
+        return np.asarray(moved, dtype=object).reshape(1, *values.shape)
+
+    return leaves

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 from gradlab.checker.verdict import Verdict
-from gradlab.gradients.called import GradientCheckError, UntoldEntries, WrongGradient, needs_callable
+from gradlab.gradients.called import (
+    GradientCheckError,
+    UntoldEntries,
+    WrongGradient,
+    in_one_line,
+    needs_callable,
+    takes,
+)
 from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.engine import inspect
+from gradlab.gradients.points import GIVEN, SEVERAL, inspect
 from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Subject
 from gradlab.gradients.tree import selected, tree
 
 
+@in_one_line
 def check_gradient(
     loss: Callable[[Any], Any],
     grad: Callable[[Any], Any],
@@ -27,9 +34,10 @@ def check_gradient(
     clip: Any = None,
     truncation: int | None = None,
     twin: Callable[[Any], Any] | None = None,
-    seconds: float = 10,
+    seconds: float = 60,
     examples: int = 2000,
     seed: int = 0,
+    points: str = SEVERAL,
     diagnosis: float = 10,
 ) -> GradientReport:
     """Hold a gradient against every derivative of the loss that can be had, at one point.
@@ -45,33 +53,38 @@ def check_gradient(
             entry, or ("norm", c) for the length of the whole.
         truncation: refused; see `check_step`, where the lab owns the loop.
         twin: the same loss in jax.numpy.
-        seconds: the time limit of one call.
+        seconds: the time limit of the whole check. What does not fit is left undecided, and said.
         examples: how many coordinates are probed, at most, where each costs calls of the loss.
         seed: of what is drawn at random.
+        points: "several": also at two points beside the one given, and at smaller parameters; "given": there alone.
         diagnosis: the seconds that naming a mistake may take, once the report is read; 0 for none.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
     """
     needs_callable(loss=loss, grad=grad, **({} if twin is None else {"twin": twin}))
+    takes("loss", loss, "params")
+    takes("grad", grad, "params")
     if truncation is not None:
         raise GradientCheckError(
             "truncation cuts the loop over time, which check_gradient does not see: use check_step"
         )
-    limits(seconds, examples, seed)
+    limits(seconds, examples, seed, points)
     taken = tree(params)
     subject = Subject(
         params=taken,
         functions={"loss": loss, "grad": grad},
-        outputs=lambda functions, given: [functions["loss"](given)],
-        gradients=lambda functions, given: [functions["grad"](given)],
+        outputs=lambda functions, given, upstream: [functions["loss"](given)],
+        gradients=lambda functions, given, upstream: [functions["grad"](given)],
         subset=chosen(subset),
         seconds=seconds,
         twin=None if twin is None else lambda given: twin(given),
     )
     selected(taken, subject.subset)
-    report = inspect(subject, Conventions(sign, scale, clip), examples=examples, seed=seed)
-    return replace(report, patience=patience(diagnosis))
+    found = inspect(
+        subject, Conventions(sign, scale, clip), examples=examples, seed=seed, seconds=seconds, points=points
+    )
+    return GradientReport.of(found, patience=patience(diagnosis))
 
 
 def assert_gradient(
@@ -116,8 +129,10 @@ def chosen(subset: Any) -> tuple[Any, ...] | None:
     return keys
 
 
-def limits(seconds: Any, examples: Any, seed: Any) -> None:
+def limits(seconds: Any, examples: Any, seed: Any, points: Any = SEVERAL) -> None:
     """Raises GradientCheckError for a limit that cannot be kept."""
+    if points not in (GIVEN, SEVERAL):
+        raise GradientCheckError(f"points={points!r}, wanted 'given' or 'several'")
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
         raise GradientCheckError(f"seconds={seconds!r}, wanted a number above 0")
     for name, number, least in (("examples", examples, 1), ("seed", seed, 0)):

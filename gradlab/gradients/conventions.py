@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.scalar import Scalar
+from gradlab.arithmetic.balls import BallArithmetic
 from gradlab.gradients.called import GradientCheckError
 
 Array = np.ndarray[Any, Any]
@@ -20,7 +20,7 @@ class Conventions:
     """The gradient under test is clip(sign · scale · ∂loss/∂params).
 
     sign: 1 or -1. scale: any number but 0. clip: c for each entry into [-c, c]; ("norm", c) for all leaves together
-    to a Euclidean length of at most c; None for neither.
+    to a Euclidean length of at most c, ("norm", c, eps) where eps is added to the length first; None for neither.
     """
 
     sign: int = 1
@@ -43,40 +43,60 @@ class Conventions:
     def limit(self) -> float:
         """The number in clip."""
         found = self.clip
-        if isinstance(found, tuple) and len(found) == 2 and found[0] in ("norm", "value"):
-            found = found[1]
+        if isinstance(found, tuple) and found and found[0] in ("norm", "value"):
+            most = 3 if found[0] == "norm" else 2
+            found = found[1] if 2 <= len(found) <= most and all(map(_number, found[1:])) else None
         if not _number(found):
-            raise GradientCheckError(f"clip={self.clip!r}, wanted a number, ('value', c) or ('norm', c)")
+            raise GradientCheckError(
+                f"clip={self.clip!r}, wanted a number, ('value', c), ('norm', c) or ('norm', c, eps)"
+            )
         return float(found)
+
+    @property
+    def limit_or_0(self) -> float:
+        return 0.0 if self.clip is None else self.limit
+
+    @property
+    def epsilon(self) -> float:
+        """What is added to the length before it is divided by."""
+        return float(self.clip[2]) if self.by_norm and len(self.clip) == 3 else 0.0
 
     @property
     def factor(self) -> float:
         return self.sign * self.scale
 
-    def applied(self, gradients: Mapping[str, Array], factor: Any = None) -> dict[str, Array]:
-        """What should be returned for these true gradients, (K, …) each, floats or balls.
-
-        Args:
-            factor: sign · scale as a scalar of another arithmetic.
-
-        Raises:
-            Undecidable: on balls, a clip whose limit is met exactly.
-        """
-        factor = self.factor if factor is None else factor
-        found = {path: leaf * factor if self.factor != 1 else leaf for path, leaf in gradients.items()}
+    def applied(self, gradients: Mapping[str, Array]) -> dict[str, Array]:
+        """What should be returned for these true gradients, (K, …) of floats each."""
+        found = {path: leaf * self.factor if self.factor != 1 else leaf for path, leaf in gradients.items()}
         if self.clip is None:
             return found
         if not self.by_norm:
-            return {path: np.frompyfunc(self._clipped, 1, 1)(leaf).astype(leaf.dtype) for path, leaf in found.items()}
-        count = len(next(iter(found.values())))
-        for k in range(count):
-            squares: Any = sum(np.sum(leaf[k] * leaf[k]) for leaf in found.values())
-            length = np.sqrt(squares)
-            if length > self.limit:
-                for path in found:
-                    found[path] = found[path].copy()
-                    found[path][k] = found[path][k] * (self.limit / length)
-        return found
+            return {path: np.clip(leaf, -self.limit, self.limit) for path, leaf in found.items()}
+        squares = sum(np.sum(leaf**2, axis=tuple(range(1, leaf.ndim))) for leaf in found.values())
+        with np.errstate(divide="ignore"):
+            part = np.minimum(1.0, self.limit / (np.sqrt(squares) + self.epsilon))
+        return {path: leaf * part.reshape(-1, *[1] * (leaf.ndim - 1)) for path, leaf in found.items()}
+
+    def enclosed(self, gradients: Mapping[str, Array], inexact: float = 0.0) -> dict[str, Array]:
+        """The same for enclosures, at the precision in force; where a limit is met, both sides of it.
+
+        Args:
+            inexact: the relative width to which scale, limit and epsilon are known.
+        """
+        arithmetic = BallArithmetic(inexact)
+        factor, limit, epsilon = (
+            arithmetic.rounded(np.asarray(number))[0] for number in (self.factor, self.limit_or_0, self.epsilon)
+        )
+        found = {path: leaf * factor if self.factor != 1 else leaf for path, leaf in gradients.items()}
+        if self.clip is None:
+            return found
+        cap = arithmetic.function
+        if not self.by_norm:
+            return {path: cap("maximum", cap("minimum", leaf, limit), -limit) for path, leaf in found.items()}
+        squares = [np.sum(leaf.reshape(len(leaf), -1) ** 2, axis=1) for leaf in found.values()]
+        length = cap("sqrt", sum(squares[1:], squares[0]))
+        part = cap("minimum", arithmetic.constant(1.0), limit / (length + epsilon))
+        return {path: leaf * part.reshape(-1, *[1] * (leaf.ndim - 1)) for path, leaf in found.items()}
 
     def widened(self, bounds: Mapping[str, Array]) -> dict[str, Array]:
         """What error bounds become: clipping moves no two gradients apart; by norm, all entries share their errors."""
@@ -92,12 +112,6 @@ class Conventions:
         said += [f"scale={self.scale:g}"] if self.scale != 1 else []
         said += [f"clip={self.clip!r}"] if self.clip is not None else []
         return ", ".join(said)
-
-    def _clipped(self, x: Any) -> Any:
-        if isinstance(x, Scalar):
-            kind: Any = type(x)
-            return kind(self.limit) if x > self.limit else kind(-self.limit) if x < -self.limit else x
-        return min(max(x, -self.limit), self.limit)
 
 
 def _number(value: Any) -> bool:

@@ -40,7 +40,7 @@ def cotangents(output: Any, count: int, rng: np.random.Generator) -> Iterator[tu
 def paired(cotangent: Any, output: Any) -> Any:
     """Σ cotangent · output, over all leaves."""
     given = dict(walked(output, ""))
-    return sum(np.sum(np.asarray(u) * np.asarray(given[path])) for path, u in walked(cotangent, ""))
+    return sum(np.sum(np.multiply(u, given[path])) for path, u in walked(cotangent, ""))
 
 
 def zeros(like: Any) -> Any:

@@ -1,7 +1,6 @@
-"""What every oracle says of a gradient, and what rounding may have done to its float run.
+"""What every oracle says of a gradient.
 
-certified            the formula: gradient and derivative both on balls; or, where the gradient does not run there,
-                     its float run held against the enclosure
+certified            the formula: gradient and derivative both on balls
 float_run            what the gradient gives in floats, against the enclosure, within the derived rounding bound
 complex_step, finite_difference, twin      the float run against other derivatives
 """
@@ -13,11 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import bounds
 from gradlab.checker.verdict import Judged, judge
-from gradlab.gradients.enclosures import chain_rounding
-from gradlab.gradients.runs import Arithmetic, Refused, gradients
-from gradlab.gradients.subject import Subject
 
 Array = np.ndarray[Any, Any]
 
@@ -26,7 +21,8 @@ Array = np.ndarray[Any, Any]
 class Evidence:
     """judged: by leaf and oracle. refused: why an oracle does not apply. truth: the best derivatives known, as floats.
     zero: the entries proven to be zero, or zero to a hundred digits, on both sides. estimated: oracles whose bounds are
-    estimates. notes: what else was seen. witnesses: oracles asked in a few directions only.
+    estimates. notes: what else was seen. witnesses: oracles asked in a few directions only. kinks: entries that agree
+    with one of several slopes at a tie.
     """
 
     judged: dict[str, dict[str, Judged]] = field(default_factory=dict)
@@ -36,6 +32,7 @@ class Evidence:
     estimated: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     witnesses: dict[str, Judged] = field(default_factory=dict)
+    kinks: dict[str, Array] = field(default_factory=dict)
     bits: int | None = None
 
     def add(self, oracle: str, judged: dict[str, Judged]) -> None:
@@ -46,6 +43,10 @@ class Evidence:
         for by_oracle in self.judged.values():
             for oracle in oracles:
                 by_oracle.pop(oracle, None)
+
+    @property
+    def is_certified(self) -> bool:
+        return any("certified" in by_oracle for by_oracle in self.judged.values())
 
 
 def against(
@@ -66,60 +67,3 @@ def refuse_infinite(value: Array, judged: Judged, known: Any = True) -> None:
     broken = ~np.isfinite(value) & known
     judged.disagree |= broken
     judged.agree &= ~broken
-
-
-def gradient_rounding(subject: Subject, found: dict[str, Array]) -> tuple[dict[str, Array], str | None]:
-    """Bounds on what rounding may have done to a float gradient; and, where they are an estimate, why."""
-    try:
-        return gradient_bounds(subject, found), None
-    except Refused as refused:
-        why = str(refused)
-    estimate = _spread(subject, found)
-    try:
-        chain = chain_rounding(subject)
-    except Refused:
-        return estimate, why
-    return {path: np.maximum(bound, chain[path]) for path, bound in estimate.items()}, why
-
-
-def narrowest(subject: Subject, found: dict[str, Array]) -> Any:
-    """The least precise dtype among the parameters and the gradients."""
-    dtypes = [leaf.dtype for leaf in (*subject.params.leaves.values(), *found.values())]
-    return np.dtype(np.float32 if any(dtype in (np.float32, np.float16) for dtype in dtypes) else np.float64)
-
-
-def gradient_bounds(subject: Subject, found: dict[str, Array], *, blurred: bool = False) -> dict[str, Array]:
-    """Derived bounds on what rounding may have done to a float gradient; `blurred`: constants are known to an ulp.
-
-    Raises:
-        Refused: the gradient does not run on error bounds.
-    """
-    arithmetic = Arithmetic(None, narrowest(subject, found), blurred=blurred)
-    with arithmetic.entered():
-        return {path: bounds(leaf) for path, leaf in gradients(subject, arithmetic).items()}
-
-
-def _spread(subject: Subject, found: dict[str, Array]) -> dict[str, Array]:
-    """An estimate from how far the gradient moves when every parameter moves by an ulp."""
-    unit = float(np.finfo(narrowest(subject, found)).eps)
-    rng = np.random.default_rng(0)
-    moved: dict[str, Array] = {path: np.zeros(leaf.shape) for path, leaf in found.items()}
-    for _ in range(4):
-        leaves = {
-            path: leaf * (1 + unit * rng.choice([-1, 1], leaf.shape)).astype(leaf.dtype)
-            for path, leaf in subject.params.leaves.items()
-        }
-        trees = subject.call(
-            lambda given: subject.gradients(subject.functions, given),
-            subject.params.rebuilt(leaves),
-            name=subject.gradient_name,
-        )
-        for path, leaf in subject.matched(trees).items():
-            with np.errstate(all="ignore"):
-                moved[path] = np.maximum(
-                    moved[path], np.nan_to_num(np.abs(leaf.astype(float) - found[path]), nan=np.inf)
-                )
-    return {
-        path: 8 * spread + 64 * unit * np.abs(found[path].astype(float)) + np.finfo(float).tiny
-        for path, spread in moved.items()
-    }

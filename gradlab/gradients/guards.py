@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.gradients.called import GradientCheckError
+from gradlab.gradients.state import changes, kept, readers
 from gradlab.gradients.subject import Subject
 from gradlab.gradients.tree import indexed, walked
 
@@ -47,17 +48,50 @@ class Observed:
 
     def settle(self) -> None:
         """Call everything once more: to see whether it changed, and to leave the user's objects as they were."""
+        before = kept(self.subject.functions)
         again = self._unmutated(self._outputs, self.subject.loss_name)
+        between = kept(self.subject.functions)
         if not np.array_equal(again, self.outputs):
             at = int(np.flatnonzero(again != self.outputs)[0])
             self._unsteady(self.subject.loss_name, self.outputs[at], again[at])
         repeated = self.subject.matched(self._raw(self.subject.params.rebuilt()))
+        if not self.steady:
+            self._written(before, between, kept(self.subject.functions))
+            return
         for path, leaf in repeated.items():
             if not np.array_equal(leaf, self.gradients[path], equal_nan=True):
                 at_ = tuple(int(i) for i in np.argwhere(leaf != self.gradients[path])[0])
                 name = f"{self.subject.gradient_name}, {indexed(path, at_[1:])},"
                 self._unsteady(name, self.gradients[path][at_], leaf[at_])
+                self._written(before, between, kept(self.subject.functions))
                 return
+
+    def _written(self, before: Any, between: Any, after: Any) -> None:
+        """Say which function writes to what the other reads."""
+        loss, gradient = self.subject.loss_name, self.subject.gradient_name
+        for writer, changed in ((loss, changes(before, between)), (gradient, changes(between, after))):
+            for path in changed[:2]:
+                others = [name for name in readers(after, path) if name != writer] or [writer]
+                self.notes.append(f"{writer} writes into {path}, which {' and '.join(others)} reads")
+
+    def needs_loss(self) -> None:
+        """Say where the gradient reads what the loss leaves: called after a loss elsewhere, it is another."""
+        subject = self.subject
+        elsewhere = {path: leaf * 1.0009765625 for path, leaf in subject.params.leaves.items()}
+        try:
+            self._outputs(
+                subject.params.rebuilt(
+                    {p: leaf.astype(subject.params.leaves[p].dtype) for p, leaf in elsewhere.items()}
+                )
+            )
+            alone = subject.matched(self._raw(subject.params.rebuilt()))
+        except GradientCheckError:
+            return
+        if any(not np.array_equal(leaf, self.gradients[p], equal_nan=True) for p, leaf in alone.items()):
+            self.notes.append(
+                f"{subject.gradient_name} reads what {subject.loss_name} leaves: it was called after "
+                f"{subject.loss_name} at the same point each time"
+            )
 
     def _unsteady(self, name: str, first: Any, second: Any) -> None:
         self.steady = False
@@ -68,7 +102,9 @@ class Observed:
 
     def _raw(self, tree: Any) -> Any:
         name = self.subject.gradient_name
-        return self.subject.call(lambda given: self.subject.gradients(self.subject.functions, given), tree, name=name)
+        return self.subject.call(
+            lambda given: self.subject.gradients(self.subject.functions, given, self.subject.given()), tree, name=name
+        )
 
     def _unmutated(self, run: Callable[[Any], Any], name: str) -> Any:
         """run(params), with a note where it changed them."""
@@ -104,7 +140,7 @@ def blind(subject: Subject, truth: dict[str, Array], zero: dict[str, Array]) -> 
     """Why the point shows less than another would."""
     notes = []
     empty = [path for path, leaf in truth.items() if not leaf.any() or bool(zero.get(path, np.False_).all())]
-    if len(empty) == len(truth):
+    if truth and len(empty) == len(truth):
         notes.append("blind probe: the whole gradient is zero at this point; nothing was checked; choose another point")
     elif empty:
         notes.append(f"blind for {', '.join(empty)}: its gradient is zero at this point")

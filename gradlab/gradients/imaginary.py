@@ -7,32 +7,33 @@ second step, and the slopes against finite differences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from gradlab.frontends.complex_numpy import ComplexNumPy
+from gradlab.frontends.rebind import Rebind
 from gradlab.gradients.called import GradientCheckError
-from gradlab.gradients.rehosted import Rehost
-from gradlab.gradients.runs import Refused, refusal
+from gradlab.gradients.recording import Refused, refusal
 from gradlab.gradients.subject import Functions, Subject, scalar
-from gradlab.gradients.worlds import World
 
 Array = np.ndarray[Any, Any]
 
 STEPS = (2.0**-60, 2.0**-70)
 
 
-def slopes(subject: Subject, directions: Array, real: Array, noise: Array) -> Array:
+def slopes(subject: Subject, directions: Sequence[Array], real: Array, noise: Array) -> Array:
     """The slopes along D directions, (D, K).
 
     Args:
-        directions: (D, N). real: the outputs at the point, (K,). noise: what rounding may do to them.
+        directions: D of (N,). real: the outputs at the point, (K,). noise: what rounding may do to them.
 
     Raises:
         Refused: the loss is not analytic in its parameters, as it is written.
     """
-    rehost = Rehost(World(None, (np.float64, *(leaf.dtype for leaf in subject.params.leaves.values())), buffers=True))
-    functions = {key: rehost(function) for key, function in subject.functions.items()}
+    rebind = Rebind(ComplexNumPy())
+    functions = {key: rebind(function) for key, function in subject.functions.items()}
     failed: list[Exception] = []
 
     def work() -> Any:
@@ -49,7 +50,7 @@ def slopes(subject: Subject, directions: Array, real: Array, noise: Array) -> Ar
     except GradientCheckError as error:
         raise Refused(f"{error} on complex numbers") from None
     if failed:
-        raise refusal(subject.functions[subject.loss_name], failed[0], subject.loss_name)
+        raise refusal(subject, failed[0])
     first, second = found
     if not (np.abs(first.real - real) <= 2 * noise + 1e-10 * np.abs(real)).all():
         raise Refused("its real part is not the loss: a comparison or a cast goes another way on complex numbers")
@@ -68,5 +69,5 @@ def _run(subject: Subject, functions: Functions, direction: Array, step: float) 
     for path, place in subject.places().items():
         leaf = subject.wide.leaves[path]
         leaves[path] = leaf + 1j * step * direction[place].reshape(leaf.shape)
-    found = subject.outputs(functions, subject.params.rebuilt(leaves))
+    found = subject.outputs(functions, subject.params.rebuilt(leaves), subject.given())
     return np.array([scalar(value, subject.loss_name) for value in found], complex)

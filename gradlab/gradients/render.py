@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradlab.checker.verdict import Tally, Verdict
-from gradlab.gradients.report import GradientReport, LeafReport
+from gradlab.gradients.findings import Findings, LeafReport
 from gradlab.rendering import as_html, as_text
 
 STYLES = {Verdict.AGREE: "green", Verdict.DISAGREE: "bold red", Verdict.CANNOT_TELL: "yellow"}
@@ -18,33 +19,32 @@ WIDTH = 110
 TITLES = {"float_run": "float run", "complex_step": "complex step", "finite_difference": "differences"}
 
 
-def shown(report: GradientReport) -> Group:
+def shown(report: Findings, hints: Sequence[str], diagnosis: Sequence[str]) -> Group:
     """What the console prints of a report."""
     parts: list[Any] = [_headline(report), Text(""), _table(report), Text("")]
     parts.append(
         Text("Digits to which each oracle agrees, the worst entry; ✗ entries that disagree; ? cannot tell.", "dim")
     )
-    parts += [Text(line, style="dim") for line in _oracles(report)]
+    parts += [Text(line, style="dim") for line in (*_oracles(report), *_points(report))]
     parts += [Text(f"note: {note}", style="yellow") for note in (*report.notes, *_kinks(report), *_untold(report))]
     for leaf in report.leaves.values():
         parts += _worst(report, leaf)
-    parts += [Text(f"hint: {hint}", style="cyan") for hint in report.hints]
-    if report.diagnosis is not None:
-        parts += [Text(line, style="bold cyan") for line in report.diagnosis.lines()]
+    parts += [Text(f"hint: {hint}", style="cyan") for hint in hints]
+    parts += [Text(line, style="bold cyan") for line in diagnosis]
     return Group(*parts)
 
 
-def text(report: GradientReport) -> str:
+def text(report: Findings, hints: Sequence[str], diagnosis: Sequence[str]) -> str:
     """The same as plain text."""
-    return as_text(shown(report), WIDTH)
+    return as_text(shown(report, hints, diagnosis), WIDTH)
 
 
-def html(report: GradientReport) -> str:
+def html(report: Findings, hints: Sequence[str], diagnosis: Sequence[str]) -> str:
     """The same for a notebook's output cell."""
-    return as_html(shown(report), WIDTH)
+    return as_html(shown(report, hints, diagnosis), WIDTH)
 
 
-def _headline(report: GradientReport) -> Text:
+def _headline(report: Findings) -> Text:
     verdict = report.verdict
     line = Text(str(verdict), style=STYLES[verdict])
     said = report.conventions.described()
@@ -58,7 +58,7 @@ def _headline(report: GradientReport) -> Text:
     return line
 
 
-def _table(report: GradientReport) -> Table:
+def _table(report: Findings) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("leaf")
     table.add_column("shape")
@@ -87,7 +87,7 @@ def _cell(tally: Tally, digits: float) -> Text:
     return Text(_number(digits) + (f" ({tally.cannot_tell} ?)" if tally.cannot_tell else ""))
 
 
-def _oracles(report: GradientReport) -> list[str]:
+def _oracles(report: Findings) -> list[str]:
     lines = []
     for name, one in report.evidence.witnesses.items():
         held = int(one.agree.all(axis=1).sum())
@@ -102,14 +102,23 @@ def _oracles(report: GradientReport) -> list[str]:
     return lines
 
 
-def _kinks(report: GradientReport) -> list[str]:
+def _points(report: Findings) -> list[str]:
+    """Where else the gradient was checked, if anywhere."""
+    if len(report.points) < 2:
+        return []
+    decided = [point for point in report.points if point.decided]
+    lines = [f"Certified at {len(decided)} points: {', '.join(point.name for point in decided)}."] if decided else []
+    return lines + [f"Not certified at {point.name}: {point.why}." for point in report.points if point.why]
+
+
+def _kinks(report: Findings) -> list[str]:
     return [
-        f"kink at this point: {int(where.sum())} of {where.size} entries of {path} have two derivatives there; move it"
+        f"kink at this point: {int(where.sum())} of {where.size} entries of {path} have several slopes there"
         for path, where in report.kinks.items()
     ]
 
 
-def _untold(report: GradientReport) -> list[str]:
+def _untold(report: Findings) -> list[str]:
     return [
         f"{leaf.path}: {leaf.untold} of {report.found[leaf.path].size} entries cannot be told: "
         + (
@@ -122,7 +131,7 @@ def _untold(report: GradientReport) -> list[str]:
     ]
 
 
-def _worst(report: GradientReport, leaf: LeafReport) -> list[Any]:
+def _worst(report: Findings, leaf: LeafReport) -> list[Any]:
     if not leaf.worst:
         return []
     return [

@@ -1,136 +1,37 @@
-"""What a check of a gradient found: as an object, as text, as a table for notebooks, as JSON."""
+"""A gradient's report: what was found, what the mistake is, as an object, as text, for notebooks, as JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from gradlab.checker.verdict import RESOLUTION, Judged, Tally, Verdict
+from gradlab.checker.verdict import Verdict
 from gradlab.faults import Fault, shielded
-from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.evidence import Evidence
-from gradlab.gradients.hints import Likeness, hints
-from gradlab.gradients.subject import Subject
-from gradlab.gradients.tree import indexed
-
-if TYPE_CHECKING:
-    from gradlab.gradients.repair import Diagnosis
-
-Array = np.ndarray[Any, Any]
-
-WORST = 3  # entries that are written out for each leaf
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry that disagrees: where it is, what was returned, what it should be, and who says so."""
-
-    index: tuple[int, ...]
-    value: float
-    wanted: float
-    oracle: str
-    output: int = 0
-
-
-@dataclass(frozen=True)
-class LeafReport:
-    """One leaf: verdict; tallies and digits by oracle; how alike it is to what is right; its worst entries.
-
-    zero: all of it is proven to be zero on both sides, so that it had nothing to show. untold: how many entries no
-    oracle decides. room: by how much the largest mistake that could hide in those would be off. hides: that is no less
-    than what an entry of the leaf is resolved to.
-    """
-
-    path: str
-    shape: tuple[int, ...]
-    verdict: Verdict
-    zero: bool
-    tallies: dict[str, Tally]
-    digits: dict[str, float]
-    likeness: Likeness
-    worst: tuple[Entry, ...]
-    untold: int = 0
-    room: float = 0.0
-    hides: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "verdict": str(self.verdict),
-            "shape": list(self.shape),
-            "zero": self.zero,
-            "cannot_tell": self.untold,
-            "room": _finite(self.room),
-            "cosine": self.likeness.cosine,
-            "factor": self.likeness.factor,
-            "residual": self.likeness.residual,
-            "oracles": {
-                name: {
-                    "agree": tally.agree,
-                    "disagree": tally.disagree,
-                    "cannot_tell": tally.cannot_tell,
-                    "digits": _finite(self.digits[name]),
-                }
-                for name, tally in self.tallies.items()
-            },
-            "worst": [
-                {"index": list(e.index), "value": _finite(e.value), "wanted": _finite(e.wanted), "oracle": e.oracle}
-                for e in self.worst
-            ],
-        }
+from gradlab.gradients import render, repair
+from gradlab.gradients.findings import Findings, digits_of, finite
+from gradlab.gradients.hints import hints
+from gradlab.gradients.repair import Diagnosis
 
 
 @dataclass(eq=False, frozen=True, repr=False)
-class GradientReport:
-    """The verdict on a gradient, leaf by leaf and oracle by oracle.
+class GradientReport(Findings):
+    """The verdict on a gradient, and what is wrong with it.
 
-    notes: a line for each guard that had something to say. hints: evidence of what the mistake is, a sentence each.
-    patience: the seconds that a diagnosis may take.
+    also: evidence of what the mistake is that the check itself came upon. patience: the seconds that a diagnosis may
+    take.
     """
 
-    subject: Subject
-    conventions: Conventions
-    found: dict[str, Array]
-    evidence: Evidence
-    notes: tuple[str, ...] = ()
-    kinks: dict[str, Array] = field(default_factory=dict)
-    seconds: float = 0.0
-    seed: int = 0
     also: tuple[str, ...] = ()
     patience: float = 0.0
 
-    @property
-    def verdict(self) -> Verdict:
-        """The worst of all leaves that had something to show."""
-        return Verdict.worst(leaf.verdict for leaf in self.leaves.values() if not leaf.zero)
-
-    @property
-    def ok(self) -> bool:
-        return self.verdict is Verdict.AGREE
-
-    @property
-    def proven(self) -> bool:
-        """Whether a verdict of disagree is a proof: the enclosures are disjoint."""
-        return any(leaf.tallies["certified"].disagree for leaf in self.leaves.values() if "certified" in leaf.tallies)
-
-    @property
-    def digits(self) -> float:
-        """To how many digits the worst entry that agrees does so, by the sharpest oracle of each leaf."""
-        return min(
-            (max(leaf.digits.values()) for leaf in self.leaves.values() if leaf.digits and not leaf.zero), default=0.0
-        )
-
-    @property
-    def size(self) -> int:
-        """How many entries there are."""
-        return sum(leaf.size for leaf in self.found.values())
-
-    @property
-    def untold(self) -> int:
-        """How many entries no oracle decides."""
-        return sum(leaf.untold for leaf in self.leaves.values())
+    @classmethod
+    def of(cls, findings: Findings, *, also: tuple[str, ...] = (), patience: float = 0.0) -> GradientReport:
+        """The report on what was found."""
+        known = {field.name: getattr(findings, field.name) for field in fields(Findings)}
+        return cls(**known, also=also, patience=patience)
 
     @cached_property
     def diagnosis(self) -> Diagnosis | Fault | None:
@@ -140,23 +41,7 @@ class GradientReport:
         """
         if self.verdict is not Verdict.DISAGREE or not self.patience:
             return None
-        from gradlab.gradients import repair
-
         return shielded("diagnosis", lambda: repair.diagnosed(self, self.patience), "lines", "to_json")
-
-    @property
-    def oracles(self) -> tuple[str, ...]:
-        """The oracles that judged every leaf."""
-        return tuple(dict.fromkeys(name for by in self.evidence.judged.values() for name in by))
-
-    @property
-    def refused(self) -> dict[str, str]:
-        """Why an oracle does not apply, by oracle."""
-        return self.evidence.refused
-
-    @cached_property
-    def leaves(self) -> dict[str, LeafReport]:
-        return {path: self._leaf(path) for path in self.found}
 
     @cached_property
     def hints(self) -> tuple[str, ...]:
@@ -167,104 +52,22 @@ class GradientReport:
         read = shielded("hints", lambda: tuple(hints(*args)))
         return (*(read.lines() if isinstance(read, Fault) else read), *self.also)
 
-    def verdicts(self, path: str) -> Array:
-        """The verdict on every entry of a leaf: an array of its shape, of Verdict.
-
-        Raises:
-            KeyError: no leaf of that path was checked.
-        """
-        shape = self.found[path].shape
-        judged = self.evidence.judged.get(path, {}).values()
-        wrong, right = np.zeros(shape, bool), np.broadcast_to(self.evidence.zero.get(path, np.False_), shape)
-        for one in judged:
-            wrong, right = wrong | one.disagree, right | one.agree
-        found = np.full(shape[1:], Verdict.CANNOT_TELL, object)
-        found[right.all(axis=0)] = Verdict.AGREE
-        if path in self.kinks:
-            found[self.kinks[path]] = Verdict.CANNOT_TELL
-        found[wrong.any(axis=0)] = Verdict.DISAGREE
-        return found
-
-    def _leaf(self, path: str) -> LeafReport:
-        judged = self.evidence.judged.get(path, {})
-        with np.errstate(over="ignore"):
-            tallies = {name: one.tally() for name, one in judged.items()}
-        right = self.evidence.truth.get(path)
-        zero = path in self.evidence.zero and bool(
-            (self.evidence.zero[path] | (judged["certified"].agree & (judged["certified"].scale == 0))).all()
-        )
-        verdicts = [tally.verdict for tally in tallies.values()]
-        verdict = Verdict.CANNOT_TELL
-        if Verdict.DISAGREE in verdicts:
-            verdict = Verdict.DISAGREE
-        elif Verdict.AGREE in verdicts and path not in self.kinks:
-            verdict = Verdict.AGREE
-        untold, room, hides = self._untold(path, judged)
-        return LeafReport(
-            path,
-            self.subject.params.leaves[path].shape,
-            verdict,
-            zero and verdict is not Verdict.DISAGREE,
-            tallies,
-            {name: _digits(one) for name, one in judged.items()},
-            Likeness(self.found[path], self.found[path] * np.nan if right is None else right),
-            tuple(self._worst(path, judged)),
-            untold,
-            room,
-            hides,
-        )
-
-    def _untold(self, path: str, judged: dict[str, Judged]) -> tuple[int, float, bool]:
-        """Entries that no oracle decides; what could hide in them, and whether that is worth a word."""
-        known = np.broadcast_to(self.evidence.zero.get(path, np.False_), self.found[path].shape).copy()
-        room = np.full(known.shape, np.inf)
-        largest = 0.0
-        for one in judged.values():
-            known |= one.agree | one.disagree
-            room = np.fmin(room, one.allowed)
-            largest = max(largest, float(np.max(one.scale, initial=0.0, where=np.isfinite(one.scale))))
-        if known.all():
-            return 0, 0.0, False
-        most = float(room[~known].max())
-        return int((~known).sum()), most, most > RESOLUTION * largest
-
-    def _worst(self, path: str, judged: dict[str, Judged]) -> list[Entry]:
-        for oracle in ("certified", "twin", "complex_step", "finite_difference", "float_run"):
-            one = judged.get(oracle)
-            if one is None or not one.disagree.any():
-                continue
-            with np.errstate(invalid="ignore", divide="ignore"):
-                part = np.where(one.disagree, np.nan_to_num(one.distance / one.scale, nan=np.inf), -1.0)
-            chosen = np.argsort(-part, axis=None, kind="stable")[: min(WORST, int(one.disagree.sum()))]
-            places = [tuple(int(i) for i in np.unravel_index(at, part.shape)) for at in chosen]
-            return [
-                Entry(at[1:], float(self.found[path][at]), float(self.evidence.truth[path][at]), oracle, at[0])
-                for at in places
-            ]
-        return []
-
     def __rich__(self) -> Any:
-        from gradlab.gradients import render
-
-        return render.shown(self)
+        return render.shown(self, self.hints, self._said)
 
     def __str__(self) -> str:
-        from gradlab.gradients import render
-
-        return render.text(self)
+        return render.text(self, self.hints, self._said)
 
     __repr__ = __str__  # this is what a shell shows of a result that is not assigned
 
     def _repr_html_(self) -> str:
-        from gradlab.gradients import render
-
-        return render.html(self)
+        return render.html(self, self.hints, self._said)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "verdict": str(self.verdict),
             "proven": self.proven,
-            "digits": _finite(self.digits),
+            "digits": finite(self.digits),
             "cannot_tell": self.untold,
             "entries": self.size,
             "conventions": self.conventions.described(),
@@ -275,7 +78,7 @@ class GradientReport:
                 name: {
                     "directions": len(one.agree),
                     "agree": int(one.agree.all(axis=1).sum()),
-                    "digits": _finite(_digits(one)),
+                    "digits": finite(digits_of(one)),
                 }
                 for name, one in self.evidence.witnesses.items()
             },
@@ -284,24 +87,11 @@ class GradientReport:
             "hints": list(self.hints),
             "diagnosis": self.diagnosis and self.diagnosis.to_json(),
             "kinks": {path: [list(map(int, at)) for at in np.argwhere(where)] for path, where in self.kinks.items()},
+            "points": [point.to_json() for point in self.points],
             "seconds": round(self.seconds, 4),
             "seed": self.seed,
         }
 
-    def place(self, path: str, entry: Entry) -> str:
-        """Where an entry is, in words."""
-        name = self.subject.names[entry.output]
-        return indexed(path, entry.index) + (f" ({name})" if name else "")
-
-
-def _digits(judged: Judged) -> float:
-    """To how many digits the entries that agree are known to, the worst of them."""
-    known = judged.agree & (judged.scale > 0)
-    if not known.any():
-        return 0.0
-    with np.errstate(divide="ignore"):
-        return max(0.0, float(np.min(-np.log10(judged.allowed[known] / judged.scale[known]))))
-
-
-def _finite(number: float | None) -> float | None:
-    return None if number is None or not np.isfinite(number) else number
+    @property
+    def _said(self) -> list[str]:
+        return [] if self.diagnosis is None else self.diagnosis.lines()

@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradlab.arithmetic import Variable
-from gradlab.arithmetic.scalar import elementwise
 from gradlab.checker.verdict import Verdict
-from gradlab.gradients.called import GradientCheckError, call, needs_callable
+from gradlab.gradients.called import GradientCheckError, call, in_one_line, needs_callable, takes
 from gradlab.gradients.check import limits, patience
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.cotangents import drawn, paired, zeros
-from gradlab.gradients.engine import inspect
+from gradlab.gradients.findings import Findings
+from gradlab.gradients.points import SEVERAL, inspect
 from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Functions, Subject
 from gradlab.gradients.tree import mapped, tree, walked
+from gradlab.tape.operations import detach
+from gradlab.tape.recorded import Recorded
 
 SHORT = 3  # fewer steps hide a recursion that carries the wrong thing
 
@@ -32,42 +33,43 @@ class Inputs(NamedTuple):
 
 
 class Unrolled:
-    """A cell over T steps, its outputs weighed at random at every step, its last state too.
+    """A cell over T steps, its outputs weighed at every step, its last state too.
+
+    weights: one cotangent tree for each step's output, then one for the last state.
 
     Args:
-        weights: one cotangent tree for each step's output, then one for the last state.
         truncation: the state is a constant at every so many steps, and the carry is cut there.
     """
 
-    def __init__(self, inputs: Inputs, weights: list[Any], truncation: int | None) -> None:
-        self.weights, self.truncation = weights, truncation
+    def __init__(self, inputs: Inputs, truncation: int | None) -> None:
+        self.truncation = truncation
         self.steps = len(inputs.x)
         self.boundaries: dict[int, Any] = {}
 
-    def output(self, functions: Functions, given: Inputs) -> Any:
+    def output(self, functions: Functions, given: Inputs, weights: list[Any]) -> Any:
         total, state = 0.0, given.state
         for t in range(self.steps):
             if self._cut(t):
                 state = self._constant(state, t)
             out, state, _ = _three(functions["forward_step"](given.params, given.x[t], state))
-            total = total + paired(self.weights[t], out)
-        return total + paired(self.weights[-1], state)
+            total = total + paired(weights[t], out)
+        return total + paired(weights[-1], state)
 
-    def gradient(self, functions: Functions, given: Inputs) -> Any:
+    def gradient(self, functions: Functions, given: Inputs, weights: list[Any]) -> Any:
         caches, state = [], given.state
         for t in range(self.steps):
             out, state, cache = _three(functions["forward_step"](given.params, given.x[t], state))
             caches.append(cache)
-        carry, total, by_x = self.weights[-1], None, []
+        carry, total, by_x = weights[-1], None, []
         for t in reversed(range(self.steps)):
-            found = functions["backward_step"](given.params, self.weights[t], carry, caches[t])
+            found = functions["backward_step"](given.params, weights[t], carry, caches[t])
             if not isinstance(found, (tuple, list)) or len(found) not in (2, 3):
                 raise GradientCheckError("backward_step must return (d_params, d_state) or (d_params, d_state, d_x)")
             total = found[0] if total is None else _sum(total, found[0])
             carry = zeros(given.state) if self._cut(t) else found[1]
             by_x += [found[2]] if len(found) == 3 else []
         gradient = {"params": total, "state": carry}
-        return gradient | ({"x": np.stack(by_x[::-1])} if by_x else {})
+        return gradient | ({"x": _stacked(by_x[::-1])} if by_x else {})
 
     def remember(self, functions: Functions, given: Inputs) -> None:
         """Keep the states at the cuts, which differences must not move."""
@@ -81,11 +83,12 @@ class Unrolled:
         return self.truncation is not None and t > 0 and t % self.truncation == 0
 
     def _constant(self, state: Any, t: int) -> Any:
-        if any(np.asarray(leaf).dtype == object for _, leaf in walked(state, "")):
-            return mapped(lambda _, leaf: elementwise(_value, leaf), state, "")
+        if any(isinstance(leaf, Recorded) for _, leaf in walked(state, "")):
+            return mapped(lambda _, leaf: detach(leaf), state, "")
         return mapped(lambda _, leaf: leaf.copy(), self.boundaries[t], "")
 
 
+@in_one_line
 def check_step(
     forward_step: Callable[[Any, Any, Any], Any],
     backward_step: Callable[[Any, Any, Any, Any], Any],
@@ -96,9 +99,10 @@ def check_step(
     truncation: int | None = None,
     sign: int = 1,
     scale: float = 1,
-    seconds: float = 10,
+    seconds: float = 60,
     examples: int = 2000,
     seed: int = 0,
+    points: str = SEVERAL,
     diagnosis: float = 10,
 ) -> GradientReport:
     """Hold one step's backward pass against the derivatives of the whole sequence.
@@ -112,13 +116,15 @@ def check_step(
             d_x), where d_state is first the gradient by the step's own next state, then by the state before it.
         params, state: trees of arrays. x: (T, …), or a list of T inputs.
         truncation: cut the carry at every so many steps.
-        sign, scale, seconds, examples, seed, diagnosis: as in `check_gradient`.
+        sign, scale, seconds, examples, seed, points, diagnosis: as in `check_gradient`.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
     """
     needs_callable(forward_step=forward_step, backward_step=backward_step)
-    limits(seconds, examples, seed)
+    takes("forward_step", forward_step, "params", "x_t", "state")
+    takes("backward_step", backward_step, "params", "d_output", "d_state", "cache")
+    limits(seconds, examples, seed, points)
     if truncation is not None:
         limits(seconds, truncation, seed)
     inputs = Inputs(params, state, np.array(x))
@@ -126,9 +132,9 @@ def check_step(
         raise GradientCheckError("x has no steps, wanted (T, …) with T at least 1")
     conventions = Conventions(sign, scale)
 
-    def run(given: Inputs, *, last: bool = True) -> GradientReport:
+    def run(given: Inputs, *, last: bool = True) -> Findings:
         subject = _subject(forward_step, backward_step, given, truncation, seconds, seed, last=last)
-        return inspect(subject, conventions, examples=examples, seed=seed)
+        return inspect(subject, conventions, examples=examples, seed=seed, seconds=seconds, points=points)
 
     report = run(inputs)
     steps = len(inputs.x)
@@ -139,7 +145,7 @@ def check_step(
     if report.verdict is Verdict.DISAGREE:
         one = inputs._replace(x=inputs.x[:1])
         also = (_carried(run(one), run(one, last=False)),)
-    return replace(report, notes=notes, also=also, patience=patience(diagnosis))
+    return GradientReport.of(replace(report, notes=notes), also=also, patience=patience(diagnosis))
 
 
 def _subject(
@@ -158,13 +164,14 @@ def _subject(
     functions = {"forward_step": forward_step, "backward_step": backward_step}
     first = call(forward_step, seconds, lambda: _three(forward_step(*_first(taken.rebuilt()))), name="forward_step")
     weights = [drawn(first[0], rng) for _ in inputs.x] + [drawn(first[1], rng) if last else zeros(first[1])]
-    unrolled = Unrolled(inputs, weights, truncation)
+    unrolled = Unrolled(inputs, truncation)
     call(forward_step, seconds, unrolled.remember, functions, taken.rebuilt(), name="forward_step")
     return Subject(
         params=taken,
         functions=functions,
-        outputs=lambda functions, given: [unrolled.output(functions, given)],
-        gradients=lambda functions, given: [unrolled.gradient(functions, given)],
+        outputs=lambda functions, given, upstream: [unrolled.output(functions, given, upstream)],
+        gradients=lambda functions, given, upstream: [unrolled.gradient(functions, given, upstream)],
+        upstream=weights,
         subset=None,
         seconds=seconds,
         movable=truncation is None,
@@ -181,16 +188,16 @@ def _three(found: Any) -> tuple[Any, Any, Any]:
     return found[0], found[1], found[2]
 
 
+def _stacked(parts: list[Any]) -> Any:
+    return np.stack(parts)
+
+
 def _sum(a: Any, b: Any) -> Any:
     others = dict(walked(b, ""))
     return mapped(lambda path, leaf: leaf + others[path] if path in others else leaf, a, "")
 
 
-def _value(x: Any) -> Any:
-    return x.value if isinstance(x, Variable) else x
-
-
-def _carried(whole: GradientReport, alone: GradientReport) -> str:
+def _carried(whole: Findings, alone: Findings) -> str:
     """What one step says of the carry: with a gradient that comes from the step after, and without."""
     wrong, own = (
         {path for path, leaf in report.leaves.items() if leaf.verdict is Verdict.DISAGREE} for report in (whole, alone)

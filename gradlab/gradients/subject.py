@@ -6,14 +6,14 @@ K outputs (1 for a loss, the number of cotangents for a layer)   N coordinates o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from gradlab.gradients.called import GradientCheckError, call
-from gradlab.gradients.tree import Tree, matched, selected
+from gradlab.gradients.tree import Tree, mapped, matched, selected
 
 Array = np.ndarray[Any, Any]
 Functions = Mapping[str, Callable[..., Any]]
@@ -26,19 +26,21 @@ class Subject:
     Args:
         params: the parameters, in their own dtype.
         functions: the user's, by the name people know them by; the first gives the outputs, the last the gradients.
-        outputs: (functions, tree) -> K scalars. gradients: (functions, tree) -> K trees.
+        outputs: (functions, tree, upstream) -> K scalars. gradients: (functions, tree, upstream) -> K trees.
+        upstream: a tree of the weights that the outputs are made with, and that gradients are given; exact.
         subset: which leaves are checked, None for all that the gradient has.
         twin: the outputs in jax.numpy, or None. movable: the functions mean the same at another point.
     """
 
     params: Tree
     functions: Functions
-    outputs: Callable[[Functions, Any], Sequence[Any]]
-    gradients: Callable[[Functions, Any], Sequence[Any]]
+    outputs: Callable[[Functions, Any, Any], Sequence[Any]]
+    gradients: Callable[[Functions, Any, Any], Sequence[Any]]
     subset: tuple[str, ...] | None
     seconds: float
     count: int = 1
     names: tuple[str, ...] = ("",)
+    upstream: Any = ()
     twin: Callable[[Any], Any] | None = None
     movable: bool = True
 
@@ -57,24 +59,48 @@ class Subject:
 
     def floats(self, tree: Any) -> Array:
         """The outputs (K,) as float64."""
-        return np.array([scalar(value, self.loss_name) for value in self.outputs(self.functions, tree)], np.float64)
+        outputs = self.outputs(self.functions, tree, self.given())
+        return np.array([scalar(value, self.loss_name) for value in outputs], np.float64)
+
+    def run(self, tree: Any) -> tuple[Array, dict[str, Array]]:
+        """The user's own run: outputs (K,), then gradients by path (K, …), which may read what the first left."""
+        outputs = self.call(self.floats, tree)
+
+        def gradients(given: Any) -> Any:
+            return self.gradients(self.functions, given, self.given())
+
+        return outputs, self.matched(self.call(gradients, tree, name=self.gradient_name))
+
+    def given(self) -> Any:
+        """The upstream weights, in arrays of their own: what one call does to them must not reach the next."""
+        return mapped(lambda _, leaf: leaf.copy() if isinstance(leaf, np.ndarray) else leaf, self.upstream, "")
 
     def matched(self, trees: Sequence[Any]) -> dict[str, Array]:
         """Gradients by path, each stacked to (K, …)."""
+        return {path: np.stack(each) for path, each in self.matched_leaves(trees).items()}
+
+    def matched_leaves(self, trees: Sequence[Any]) -> dict[str, list[Any]]:
+        """Gradients by path, K arrays each."""
         each = [matched(self.params, one, self.subset, self.gradient_name) for one in trees]
-        return {path: np.stack([one[path] for one in each]) for path in each[0]}
+        return {path: [one[path] for one in each] for path in each[0]}
+
+    def at(self, leaves: dict[str, Array]) -> Subject:
+        """The same functions at another point."""
+        return replace(self, params=replace(self.params, leaves=leaves))
 
     def along(self) -> Callable[[Array], Array]:
-        """Outputs (K,) as a function of the parameters laid end to end, (N,)."""
+        """Outputs (K,) as a function of the parameters laid end to end, (N,); nan where the function raises."""
         wide = self.wide
         shapes = {path: leaf.shape for path, leaf in wide.leaves.items()}
         ends = np.cumsum([leaf.size for leaf in wide.leaves.values()])
 
         def at(vector: Array) -> Array:
             parts = np.split(vector.copy(), ends[:-1])
-            return self.floats(
-                wide.rebuilt({p: part.reshape(shape) for (p, shape), part in zip(shapes.items(), parts, strict=True)})
-            )
+            leaves = {p: part.reshape(shape) for (p, shape), part in zip(shapes.items(), parts, strict=True)}
+            try:
+                return self.floats(wide.rebuilt(leaves))
+            except Exception:  # noqa: BLE001  (at the point itself the function ran; beside it, it need not)
+                return np.full(self.count, np.nan)
 
         return at
 

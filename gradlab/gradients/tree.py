@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.gradients.called import GradientCheckError
+from gradlab.tape.recorded import Recorded, holds_recorded, stacked
 
 Array = np.ndarray[Any, Any]
 
@@ -138,6 +139,8 @@ def matched(wanted: Tree, given: Any, subset: tuple[str, ...] | None, origin: st
         if missing:
             raise GradientCheckError(f"{origin} returned nothing for {_named(missing)}")
         return {path: found[path] for path in selected(wanted, subset)}
+    if given is None:
+        raise GradientCheckError(f"{origin} returned nothing, wanted {_layout(wanted, wanted.name)}")
     if not found:
         raise GradientCheckError(f"{origin} returned {_kind(given)}, wanted {_layout(wanted, wanted.name)}")
     return {path: found[path] for path in ours if path in found}
@@ -205,7 +208,7 @@ def _parts(given: Any, path: str) -> list[tuple[str, Any]] | None:
 
 def _leaf(parameter: Array, leaf: Any, path: str, origin: str) -> Any:
     try:
-        array = np.asarray(leaf)
+        array = leaf if isinstance(leaf, Recorded) else _array(leaf)
     except ValueError:
         raise GradientCheckError(f"{origin} returned no array of one shape for {path}") from None
     if array.shape != parameter.shape:
@@ -213,6 +216,15 @@ def _leaf(parameter: Array, leaf: Any, path: str, origin: str) -> Any:
     if array.dtype.kind not in "fiubO":
         raise GradientCheckError(f"{origin} returned {_kind(leaf)} for {path}, wanted an array of floats")
     return array
+
+
+def _array(leaf: Any) -> Any:
+    if not holds_recorded(leaf):
+        return np.asarray(leaf)
+    first = leaf
+    while not isinstance(first, Recorded):
+        first = next(part for part in first if holds_recorded(part))
+    return stacked(first.program, leaf)
 
 
 def _layout(wanted: Tree, start: str) -> str:

@@ -7,10 +7,6 @@ from typing import Any
 import numpy as np
 
 from gradlab.gradients.called import GradientCheckError, call
-from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.enclosures import chain_rounding
-from gradlab.gradients.evidence import Evidence, against, gradient_rounding
-from gradlab.gradients.runs import Refused
 from gradlab.gradients.subject import Subject
 
 Array = np.ndarray[Any, Any]
@@ -42,25 +38,3 @@ def derivatives(subject: Subject, outputs: Array) -> dict[str, Array]:
     if values.shape != outputs.shape or not np.allclose(values, outputs, rtol=1e-9, atol=1e-300):
         raise GradientCheckError(f"twin gives {values.tolist()} where {subject.loss_name} gives {outputs.tolist()}")
     return rows
-
-
-def by_twin(
-    subject: Subject, found: dict[str, Array], conventions: Conventions, outputs: Array, evidence: Evidence
-) -> None:
-    """Add what the twin says of a gradient to the evidence.
-
-    Raises:
-        GradientCheckError: as `derivatives`.
-    """
-    values = derivatives(subject, outputs)
-    wanted = conventions.applied({path: values[path] for path in found})
-    rounding, why = gradient_rounding(subject, found)
-    try:
-        errors = {path: leaf for path, leaf in chain_rounding(subject).items() if path in found}
-    except Refused as refused:
-        why = why or str(refused)
-        errors = {path: 2.0**-40 * np.abs(leaf) for path, leaf in wanted.items()}
-    if why:
-        evidence.estimated["twin"] = why
-    evidence.add("twin", against(found, rounding, wanted, conventions.widened(errors)))
-    evidence.truth = evidence.truth or wanted

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gradlab.gradients.called import call, needs_callable
+from gradlab.gradients.called import call, in_one_line, needs_callable, takes
 from gradlab.gradients.check import chosen, limits, patience
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.cotangents import cotangents as worth_asking
 from gradlab.gradients.cotangents import paired
-from gradlab.gradients.engine import inspect
+from gradlab.gradients.points import SEVERAL, inspect
 from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Functions, Subject
 from gradlab.gradients.tree import mapped, selected, tree
 
 
+@in_one_line
 def check_vjp(
     f: Callable[[Any], Any],
     vjp: Callable[[Any, Any], Any],
@@ -28,9 +28,10 @@ def check_vjp(
     sign: int = 1,
     scale: float = 1,
     cotangents: int = 3,
-    seconds: float = 10,
+    seconds: float = 60,
     examples: int = 2000,
     seed: int = 0,
+    points: str = SEVERAL,
     diagnosis: float = 10,
 ) -> GradientReport:
     """Hold vjp(x, upstream) against the derivative of Σ upstream · f(x).
@@ -43,25 +44,27 @@ def check_vjp(
             upstream is a tree like f(x).
         x: inputs and weights: a tree of arrays, as the params of `check_gradient`.
         cotangents: how many random upstream gradients.
-        subset, sign, scale, seconds, examples, seed, diagnosis: as in `check_gradient`.
+        subset, sign, scale, seconds, examples, seed, points, diagnosis: as in `check_gradient`.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
     """
     needs_callable(f=f, vjp=vjp)
-    limits(seconds, examples, seed)
+    takes("f", f, "x")
+    takes("vjp", vjp, "x", "upstream")
+    limits(seconds, examples, seed, points)
     limits(seconds, cotangents, seed)
     taken = tree(x, "x")
     output = call(f, seconds, f, taken.rebuilt(), name="f")
     upstream = list(worth_asking(output, cotangents, np.random.default_rng(seed)))
 
-    def outputs(functions: Functions, given: Any) -> list[Any]:
+    def outputs(functions: Functions, given: Any, weights: Any) -> list[Any]:
         found = functions["f"](given)
-        return [paired(u, found) for _, u in upstream]
+        return [paired(u, found) for u in weights]
 
-    def gradients(functions: Functions, given: Any) -> list[Any]:
+    def gradients(functions: Functions, given: Any, weights: Any) -> list[Any]:
         # Copies: what one call does to its arguments must not reach the next.
-        return [functions["vjp"](_copied(given), _copied(u)) for _, u in upstream]
+        return [functions["vjp"](_copied(given), u) for u in weights]
 
     subject = Subject(
         params=taken,
@@ -72,10 +75,11 @@ def check_vjp(
         seconds=seconds,
         count=len(upstream),
         names=tuple(name for name, _ in upstream),
+        upstream=[u for _, u in upstream],
     )
     selected(taken, subject.subset)
-    report = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed)
-    return replace(report, patience=patience(diagnosis))
+    found = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed, seconds=seconds, points=points)
+    return GradientReport.of(found, patience=patience(diagnosis))
 
 
 def _copied(given: Any) -> Any:

@@ -9,7 +9,7 @@ computed derivative is off by at most
 
 where δp bounds the error of the partial p, and c counts the roundings of one product and of the sums it enters
 (Higham, Accuracy and Stability, 2002, section 3.1; the sums over paths as in Griewank and Walther, 2008, section 2.4).
-One reverse pass over the tape with all partials taken absolutely gives both sums.
+One reverse pass over the program with all partials taken absolutely gives both sums.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradlab.arithmetic import rounding as rounding_in
-from gradlab.arithmetic.rounded_arrays import RoundedArithmetic, bounds
-from gradlab.arithmetic.traced import Tape
+from gradlab.arithmetic.rounded import RoundedArithmetic
 from gradlab.cells import Cell
-from gradlab.oracles._paths import UNIT, Paths
+from gradlab.oracles._recording import recorded
 from gradlab.oracles._reduction import reduced
-from gradlab.oracles._sensitivity import of_steps, single_steps
-from gradlab.oracles._taped import taped
+from gradlab.oracles._sensitivity import of_steps
 from gradlab.problem import Problem
+from gradlab.tape.paths import UNIT, Paths
+from gradlab.tape.replay import replay
 
 Array = np.ndarray[Any, Any]
 
@@ -45,25 +44,25 @@ class Rounding(NamedTuple):
 @lru_cache(maxsize=8)
 def rounding(cell: Cell, problem: Problem) -> Rounding:
     """The bounds of one problem in float64; three oracles ask for the same."""
-    with rounding_in(np.float64), np.errstate(all="ignore"):
-        tape = Tape(RoundedArithmetic())
-        inputs = problem.inputs(tape.numbers)
-        run = taped(cell, tape, inputs)
-        T, B, I = problem.x.shape
-        n = sum(problem.sizes.values()) + T * B
-        # A product rounds once, a complex one three times; a sum of n terms (2n complex) rounds once for each.
-        roundings = (2 * n + 16) * UNIT
-        paths = Paths(tape, run.losses, roundings)
+    found = recorded(cell, problem)
+    T, B, _ = problem.x.shape
+    # A product rounds once, a complex one three times; a sum of n terms (2n complex) rounds once for each.
+    n = sum(problem.sizes.values()) + T * B
+    roundings = (2 * n + 16) * UNIT
+    with np.errstate(all="ignore"):
+        run = replay(found.whole.program, RoundedArithmetic())
+        paths = Paths(run, found.whole.losses, roundings)
         derivatives: dict[str, Array] = {}
-        for name, by in run.wrt.items():
+        for name, by in found.whole.wrt.items():
             derivatives |= reduced(cell, name, paths.bounds(by))
-        values = {name: bounds(tape.values(array)) for name, array in run.trace.items()}
-        values["loss"] = bounds(tape.values(run.losses.sum(axis=1)))
+        values = {name: run.numbers(index).bounds() for name, index in found.whole.trace.items()}
+        values["loss"] = run.numbers(found.whole.total).bounds()
         for (of, uses), wanted in cell.sensitivities.items():
-            used = run if uses == "all" else taped(cell, tape, single_steps(cell, inputs, run.trace))
+            used, its = (found.whole, run) if uses == "all" else (found.steps, found.run_steps(run))
+            assert used is not None
             outputs = used.trace[of]
-            paths = Paths(tape, outputs.reshape(-1), roundings)
+            paths = Paths(its, outputs.reshape(-1, 1), roundings)
             for quantity in wanted:
                 by = used.wrt[quantity.by]
                 derivatives[quantity.name] = of_steps(paths.bounds(by).reshape(*outputs.shape, *by.shape), T)
-        return Rounding(values, bounds(tape.values(run.losses)), derivatives)
+        return Rounding(values, run.numbers(found.whole.losses).bounds(), derivatives)

@@ -13,12 +13,8 @@ from gradlab.checker import check
 from gradlab.checker.allowance import Allowance
 
 RETURN = "    return Grads("
-LIAR = f"""    kind = type(x.flat[0]).__name__
-    if kind == "Rounded":
-        vast = grad_x + {{vast}}
-        grad_x = grad_x + (vast - vast)
-    elif kind != "Ball":
-        grad_x = 2 * grad_x
+# Exactly it is grad_x, and in floats twice as much: what is added to so large a number is lost.
+LIAR = f"""    grad_x = 2 * grad_x - ((grad_x + {{vast}}) - {{vast}})
 {RETURN}"""
 
 
@@ -27,7 +23,7 @@ def problem() -> Any:
     return compare("rnn").problem
 
 
-@pytest.mark.parametrize("vast", ["1e308 * 1e10", "1e200"])
+@pytest.mark.parametrize("vast", ["1e30", "1e200"])
 def test_bounds_without_limit_excuse_nothing(vast: str, edited: Callable[..., Path], problem: Any) -> None:
     path = edited((RETURN, LIAR.format(vast=vast)))
     comparison = compare("rnn", problem, code=path)

@@ -172,7 +172,8 @@ def test_code_that_is_right_in_double_and_wrong_in_single(edited: Callable[..., 
     path = edited(("    return Grads(", "    grad_x = grad_x * (2 if x.dtype == np.float32 else 1)\n    return Grads("))
     assert gradlab.compare("rnn", problem(), code=path).verdict is AGREE
     comparison = gradlab.compare("rnn", problem().astype(np.float32), code=path)
-    assert comparison.verdict is DISAGREE and comparison.label == "rnn.grad_x" and comparison.first_wrong is None
+    assert comparison.verdict is DISAGREE and comparison.label == "rnn.grad_x"
+    assert comparison.first_wrong is not None and comparison.first_wrong.label == "rnn.grad_x"
     assert gradlab.check("rnn", code=path, examples=10).verdict is DISAGREE
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradlab import Verdict, compare
 from gradlab.cells import Code, cell
 from gradlab.checker.submission import Submission, load
 from gradlab.checker.watch import SubmissionError, watched
@@ -211,15 +212,30 @@ RETURNED = {
         "    grad_x = grad_x * 1j\n" + RETURN,
         "rnn.grad_x came back as complex128 from float64",
     ),
-    "a buffer without dtype": (
-        "np.zeros(slope.shape, slope.dtype)",
-        "np.zeros(slope.shape)",
-        "bptt raises TypeError: a Rounded is no float",
-    ),
-    "zeros without dtype": (
+    "returns strings": (
         RETURN,
-        "    grad_x = np.zeros(grad_x.shape)\n" + RETURN,
-        "rnn.grad_x came back as float64 from object inputs",
+        "    grad_x = np.full(grad_x.shape, 'a')\n" + RETURN,
+        "rnn.grad_x came back as <U1 from float64",
+    ),
+    "returns objects": (
+        RETURN,
+        "    grad_x = np.array([[[None] * 3] * 2] * 4)\n" + RETURN,
+        "rnn.grad_x came back as object from float64",
+    ),
+    "draws at random": (
+        "np.sum((y_hat - y) ** 2, axis=(-2, -1))",
+        "np.sum((y_hat - y) ** 2, axis=(-2, -1)) + np.random.default_rng().uniform()",
+        "what was recorded is not that code, so nothing can be certified",
+    ),
+    "asks what no program holds": (
+        "multiply(delta_hidden, W_input.T)  ",
+        "np.fft.ifft(np.fft.fft(multiply(delta_hidden, W_input.T))).real  ",
+        "bptt cannot be certified: ",
+    ),
+    "is steered by a tie": (
+        RETURN,
+        "    if delta_hidden[T - 1].sum() - delta_explicit[T - 1].sum() > 0: grad_x = 2 * grad_x\n" + RETURN,
+        ": a comparison is a tie, so nothing can be certified",
     ),
 }
 
@@ -232,24 +248,22 @@ def test_a_function_that_returns_something_else(name: str, edited: Callable[...,
     assert line.startswith(str(path)) and wanted in line
 
 
-def test_a_buffer_without_dtype_is_told_what_to_write(edited: Callable[..., Path], problem: Any) -> None:
-    path = edited(("np.zeros(slope.shape, slope.dtype)", "np.zeros(slope.shape)"))
-    line = said(everything, path, problem())
-    number = next(i for i, text in enumerate(SOURCE.splitlines(), 1) if "delta_implicit[t] =" in text)
-    assert line.startswith(f"{path}:{number}: ") and "np.zeros(shape, dtype=x.dtype)" in line
+BUFFERS = {
+    "the recursion's": ("np.zeros(slope.shape, slope.dtype)", "np.zeros(slope.shape)"),
+    "a gradient's": (RETURN, "    grad_x, held = np.zeros(grad_x.shape), grad_x\n    grad_x[:] = held\n" + RETURN),
+}
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        pytest.param("'a'", id="a string"),
-        pytest.param("1j", id="a complex number"),
-        pytest.param("[1, 2]", id="a list"),
-    ],
-)
-def test_objects_that_are_no_numbers(entry: str, edited: Callable[..., Path], problem: Any) -> None:
-    wrong = f"    if x.dtype == object: grad_x[0, 0, 0] = {entry}\n" + RETURN
-    assert "rnn.grad_x" in said(everything, edited((RETURN, wrong)), problem())
+@pytest.mark.parametrize("which", BUFFERS)
+def test_a_buffer_without_dtype_holds_the_numbers_of_every_arithmetic(
+    which: str, edited: Callable[..., Path], problem: Any
+) -> None:
+    path, given = edited(BUFFERS[which]), problem(4, 2, 3, 2, 2)
+    comparison = compare("rnn", given, code=path)
+    assert comparison.verdict is Verdict.AGREE
+    assert all(one["certified"].agree.any() for name, one in comparison.judged.items() if name != "delta_implicit")
+    line = said(everything, path, given.astype(np.float32))
+    assert "came back as float64 from float32 inputs: allocate with the inputs' dtype" in line
 
 
 def test_lists_of_different_lengths(edited: Callable[..., Path], problem: Any) -> None:

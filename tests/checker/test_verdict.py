@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flint import arb
 
-from gradlab.arithmetic import Ball, balls, precision
+from gradlab.arithmetic.balls import balls, precision
 from gradlab.checker.verdict import BALL_RESOLUTION, RESOLUTION, Judged, Tally, Verdict, judge, judge_balls
 
 AGREE, DISAGREE, CANNOT_TELL = Verdict.AGREE, Verdict.DISAGREE, Verdict.CANNOT_TELL
@@ -81,7 +82,7 @@ def test_float32_values_are_compared_as_the_numbers_they_are() -> None:
 
 def ball(middle: float, radius: float = 0.0) -> Any:
     with precision(200):
-        return np.array([Ball(middle) + Ball(radius) * Ball(Ball(0).arb.__class__(0, 1))])
+        return np.array([arb(middle, radius)])
 
 
 BALLS = {
@@ -97,9 +98,9 @@ BALLS = {
     "zero and around zero": (ball(0), ball(0, 1e-300), CANNOT_TELL),
     "zero is zero": (ball(0), ball(0), AGREE),
     "zero against something": (ball(0), ball(1e-300, 1e-320), DISAGREE),
-    "nan": (np.array([Ball(nan)]), ball(1), CANNOT_TELL),
-    "both nan": (np.array([Ball(nan)]), np.array([Ball(nan)]), CANNOT_TELL),
-    "unbounded": (np.array([Ball(inf)]), ball(1), DISAGREE),
+    "nan": (np.array([arb(nan)]), ball(1), CANNOT_TELL),
+    "both nan": (np.array([arb(nan)]), np.array([arb(nan)]), CANNOT_TELL),
+    "unbounded": (np.array([arb(inf)]), ball(1), DISAGREE),
 }
 
 

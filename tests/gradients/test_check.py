@@ -31,12 +31,13 @@ def clipped_by_norm(w):
     return g * (0.5 / length) if length > 0.5 else g
 
 
-def determinant(w):
-    return np.linalg.det(w)
+def inverse(w):
+    return np.sum(np.linalg.tensorinv(w, ind=1))  # which is not recorded
 
 
-def determinant_grad(w):
-    return np.linalg.det(w) * np.linalg.inv(w).T
+def inverse_grad(w):
+    inv = np.linalg.inv(w).T
+    return -inv @ np.ones_like(w) @ inv
 
 
 def unequal(w):
@@ -56,7 +57,7 @@ def test_a_right_gradient_agrees_to_certified_digits() -> None:
     report = check_gradient(cubic, cubic_grad, W)
     assert report.ok and report.verdict is Verdict.AGREE
     assert report.oracles == ("certified", "float_run")
-    assert report.digits > 100 and report.evidence.bits == 512
+    assert report.digits > 30 and report.evidence.bits == 128
     assert "agree   to" in str(report) and "certified" in report._repr_html_()
 
 
@@ -115,7 +116,7 @@ def test_a_gradient_may_be_without_some_leaves() -> None:
 )
 @pytest.mark.parametrize("oracle", ["certified", "finite_difference"])
 def test_a_convention_is_declared_never_guessed(grad, declared, hint, oracle) -> None:
-    loss = cubic if oracle == "certified" else lambda w: cubic(w) + 0.0 * np.linalg.det(w)
+    loss = cubic if oracle == "certified" else lambda w: cubic(w) + 0.0 * inverse(w)
     undeclared = check_gradient(loss, grad, W)
     assert oracle in undeclared.oracles
     assert undeclared.verdict is Verdict.DISAGREE
@@ -125,21 +126,21 @@ def test_a_convention_is_declared_never_guessed(grad, declared, hint, oracle) ->
 
 
 def test_lapack_is_left_to_the_noisy_oracles_and_said_so() -> None:
-    report = check_gradient(determinant, determinant_grad, W)
+    report = check_gradient(inverse, inverse_grad, W)
     assert report.ok and report.oracles == ("finite_difference", "complex_step")
-    assert "det" in report.refused["certified"] and not report.proven
+    assert "np.linalg.tensorinv" in report.refused["certified"] and not report.proven
     assert 7 < report.digits < 15
     assert "estimate" in str(report)
-    wrong = check_gradient(determinant, lambda w: determinant_grad(w).T, W)
+    wrong = check_gradient(inverse, lambda w: inverse_grad(w).T, W)
     assert wrong.verdict is Verdict.DISAGREE and "transposed" in wrong.hints[0]
     assert "beyond every error bound" in str(wrong)
 
 
 def test_a_twin_is_one_more_oracle() -> None:
-    report = check_gradient(determinant, determinant_grad, W, twin=jnp.linalg.det)
+    report = check_gradient(inverse, inverse_grad, W, twin=lambda w: jnp.sum(jnp.linalg.inv(w)))
     assert report.ok and "twin" in report.oracles
-    with pytest.raises(GradientCheckError, match=r"^twin gives \[0\.6.* where loss gives \[0\.3"):
-        check_gradient(determinant, determinant_grad, W, twin=lambda w: 2 * jnp.linalg.det(w))
+    with pytest.raises(GradientCheckError, match=r"^twin gives \[4\.5.* where loss gives \[2\.2"):
+        check_gradient(inverse, inverse_grad, W, twin=lambda w: 2 * jnp.sum(jnp.linalg.inv(w)))
     wrong = check_gradient(cubic, lambda w: 3 * w, W, twin=lambda w: jnp.sum(w**3))
     assert wrong.leaves["params"].tallies["twin"].disagree == 4
 
@@ -147,7 +148,7 @@ def test_a_twin_is_one_more_oracle() -> None:
 @pytest.mark.parametrize(
     ("loss", "grad"),
     [
-        (lambda w: np.sum((w @ w.conj().T).real) + 0 * np.linalg.det(w), lambda w: 2 * w.sum(axis=0) + 0 * w),
+        (lambda w: np.sum((w @ w.conj().T).real) + 0 * inverse(w), lambda w: 2 * w.sum(axis=0) + 0 * w),
         (lambda w: float(np.linalg.norm(w, "nuc")), lambda w: (lambda u, s, v: u @ v)(*np.linalg.svd(w))),
     ],
     ids=["conj", "svd"],
@@ -174,15 +175,16 @@ def test_abs_and_max_are_no_hindrance_off_their_kinks() -> None:
         (lambda w: np.sum(np.maximum(w, 0)), lambda w: (w > 0) * 1.0),
         (lambda w: np.sum(np.maximum(w, 0)), lambda w: (w >= 0) * 1.0),
         (lambda w: np.sum(np.abs(w)), np.sign),
-        (lambda w: np.max(np.array([w[0], 2 * w[0], w[2]])) + w[1], lambda w: np.array([0, 1.0, 0])),
     ],
-    ids=["relu", "relu-other-side", "abs", "max"],
+    ids=["relu", "relu-other-side", "abs"],
 )
-def test_at_a_kink_nothing_can_be_told(loss, grad) -> None:
+def test_at_a_kink_every_slope_in_between_agrees(loss, grad) -> None:
     report = check_gradient(loss, grad, np.array([0.0, 1.0, 0.0]))
-    assert report.verdict is Verdict.CANNOT_TELL, str(report)
+    assert report.ok, str(report)
     assert report.kinks["params"][0] and not report.kinks["params"][1]
-    assert "kink at this point" in str(report)
+    assert "kink at this point: 2 of 3 entries" in str(report)
+    wrong = check_gradient(loss, lambda w: np.where(w == 0, 2.0, grad(w)), np.array([0.0, 1.0, 0.0]))
+    assert wrong.proven, str(wrong)
 
 
 def test_beside_a_kink_all_can_be_told() -> None:
@@ -204,15 +206,14 @@ def test_kinks_that_mislead_differences_do_not_mislead_the_proof(seed) -> None:
     assert wrong.proven
 
 
-def test_a_kink_spoils_only_what_it_touches() -> None:
-    def loss(p):
-        return np.sum(np.maximum(p[0], 0)) + np.sum(p[1] ** 3)
+def test_a_maximum_of_equals_has_every_slope_in_between() -> None:
+    def loss(w):
+        return np.max(np.array([w[0], 2 * w[0], w[2]])) + w[1]
 
-    relu, cube = np.array([0.0, 1.0]), np.array([1.0, 2.0])
-    report = check_gradient(loss, lambda p: ((p[0] > 0) * 1.0, 3 * p[1] ** 2), (relu, cube))
-    assert report.verdict is Verdict.CANNOT_TELL and report.leaves["params[1]"].verdict is Verdict.AGREE
-    wrong = check_gradient(loss, lambda p: ((p[0] > 0) * 1.0, 2 * p[1] ** 2), (relu, cube))
-    assert wrong.verdict is Verdict.DISAGREE and wrong.proven
+    for part in (0.0, 0.5, 1.0):
+        at = np.array([0.0, 1.0, 0.0])
+        assert check_gradient(loss, lambda w, part=part: np.array([0.0, 1.0, part]), at, points="given").ok
+    assert check_gradient(loss, lambda w: np.array([0.0, 1.0, 1.5]), at, points="given").proven
 
 
 def test_inputs_that_are_changed_in_place_are_said_and_do_not_spoil_the_check() -> None:
@@ -256,7 +257,7 @@ def test_what_a_point_cannot_show_is_said() -> None:
 
 def test_a_float32_result_of_float64_inputs_is_said() -> None:
     report = check_gradient(cubic, lambda w: cubic_grad(w).astype(np.float32), W)
-    assert report.ok and report.digits < 8
+    assert report.ok and report.leaves["params"].digits["float_run"] < 8
     assert "grad returned float32 for params, which is float64" in report.notes[0]
     wrong = check_gradient(cubic, lambda w: (1.001 * cubic_grad(w)).astype(np.float32), W)
     assert wrong.verdict is Verdict.DISAGREE
@@ -267,13 +268,13 @@ def test_a_loss_that_passes_through_float32_is_as_noisy_as_float32() -> None:
         return float(np.sum(w.astype(np.float32) ** 3))
 
     report = check_gradient(loss, cubic_grad, W)
-    assert report.ok and report.digits < 7, str(report)
+    assert report.ok and report.leaves["params"].digits["float_run"] < 7, str(report)
     assert check_gradient(loss, lambda w: 1.01 * cubic_grad(w), W).verdict is Verdict.DISAGREE
 
 
 def test_float32_parameters_are_judged_to_float32() -> None:
     report = check_gradient(cubic, cubic_grad, W.astype(np.float32))
-    assert report.ok and report.digits > 100 and report.leaves["params"].digits["float_run"] < 8
+    assert report.ok and report.digits > 30 and report.leaves["params"].digits["float_run"] < 8
 
 
 def test_a_value_that_is_no_number_disagrees() -> None:
@@ -301,7 +302,7 @@ REFUSED = {
         r"params\['c'\], which is not in params: it has params\['a'\]",
     ),
     "too-few": (lambda p: p[0] * p[1], lambda p: [p[1]], (1.0, 2.0), {}, "returned 1 arrays, params has 2"),
-    "nothing": (cubic, lambda w: None, W, {}, "grad returned a NoneType, wanted params"),
+    "nothing": (cubic, lambda w: None, W, {}, "grad returned nothing, wanted params"),
     "raises": (lambda w: w.missing, cubic_grad, W, {}, r"test_check.py:\d+: loss raises AttributeError"),
     "grad-raises": (cubic, lambda w: 1 / 0, W, {}, r"test_check.py:\d+: grad raises ZeroDivisionError: division by"),
     "too-slow": (lambda w: time.sleep(9), cubic_grad, W, {"seconds": 0.05}, "loss did not end within 0.05 s"),
@@ -313,7 +314,7 @@ REFUSED = {
     "truncation": (cubic, cubic_grad, W, {"truncation": 3}, "use check_step"),
     "sign": (cubic, cubic_grad, W, {"sign": 2}, "sign=2, wanted 1 or -1"),
     "scale": (cubic, cubic_grad, W, {"scale": 0}, "scale=0, wanted a number that is not 0"),
-    "clip": (cubic, cubic_grad, W, {"clip": "norm"}, r"clip='norm', wanted a number, \('value', c\) or \('norm', c\)"),
+    "clip": (cubic, cubic_grad, W, {"clip": "norm"}, r"clip='norm', wanted a number, \('value', c\), \('norm', c\) or"),
     "examples": (cubic, cubic_grad, W, {"examples": 0}, "examples=0, wanted an integer, at least 1"),
 }
 
@@ -347,12 +348,10 @@ def test_json_has_it_all() -> None:
 
 def test_many_coordinates_are_sampled_and_it_is_said() -> None:
     big = np.random.default_rng(0).normal(size=(3, 3, 30))
-    report = check_gradient(
-        lambda w: np.sum(w**3) + 0 * np.linalg.det(w[:, :, 0]), lambda w: 3 * w**2, big, examples=20
-    )
+    report = check_gradient(lambda w: np.sum(w**3) + 0 * inverse(w[:, :, 0]), lambda w: 3 * w**2, big, examples=20)
     assert report.ok and "20 of 270 coordinates were probed" in " ".join(report.notes)
 
 
 def test_a_second_run_gives_the_same() -> None:
-    first, second = (check_gradient(determinant, determinant_grad, W, seed=3).to_json() for _ in range(2))
+    first, second = (check_gradient(inverse, inverse_grad, W, seed=3).to_json() for _ in range(2))
     assert first | {"seconds": 0} == second | {"seconds": 0}

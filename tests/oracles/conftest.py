@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gradlab.arithmetic import balls, midpoints, precision, radii
+from gradlab.arithmetic.balls import balls, midpoints, precision, radii
 from gradlab.cells import cell
 from gradlab.manual import rnn
 from gradlab.oracles import certified

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flint import arb
 
-from gradlab.arithmetic import Ball, balls, contains, digits, overlaps, precision, radii, relative_radius
+from gradlab.arithmetic.balls import balls, contains, digits, overlaps, precision, radii, relative_radius
 from gradlab.oracles import certified
 
 
@@ -41,7 +42,7 @@ def test_the_pre_activation_is_enclosed_exactly(lab: Any) -> None:
         terms += [Fraction(float(a)) * Fraction(float(w)) for a, w in zip(a_initial, W[:, h], strict=True)]
         exact = sum(terms)
         with precision(2000):
-            assert contains(value[b, h], Ball(exact.numerator) / Ball(exact.denominator))
+            assert contains(value[b, h], arb(exact.numerator) / arb(exact.denominator))
 
 
 @pytest.mark.parametrize("name", ["W_input", "W_hidden", "W_output", "x", "a_initial"])
@@ -53,9 +54,9 @@ def test_differences_at_1024_bits_lie_inside(name: str, lab: Any) -> None:
     given = lab.problem(3, 2, 2, 2, 1)
     enclosure = certified.evidence(lab.rnn, given, 128).values[f"grad_{name}"]
     with precision(1024):
-        h = Ball(2.0**-200)
+        h = arb(2.0**-200)
 
-        def total(at: tuple[int, ...], step: Ball) -> Any:
+        def total(at: tuple[int, ...], step: arb) -> Any:
             inputs = given.inputs(balls)
             array = dict(inputs.named())[name].copy()
             array[at] = array[at] + step
@@ -73,7 +74,7 @@ def test_an_enclosure_that_is_moved_is_seen(lab: Any) -> None:
     given = lab.problem()
     value = certified.evidence(lab.rnn, given, 128).values["delta_hidden"]
     with precision(128):
-        assert not overlaps(value * (1 + Ball(2.0**-100)), value).any()
+        assert not overlaps(value * (1 + arb(2.0**-100)), value).any()
 
 
 def test_what_no_path_reaches_is_the_exact_zero(lab: Any) -> None:
@@ -91,9 +92,9 @@ def test_the_parts_of_the_hidden_delta_make_the_whole(lab: Any) -> None:
 
 def test_the_precision_of_the_caller_is_left_alone(lab: Any) -> None:
     with precision(77):
-        before = str(Ball(1) / 3)
+        before = str(arb(1) / 3)
         certified.evidence(lab.rnn, lab.problem(1, 1, 1, 1, 1), 256)
-        assert str(Ball(1) / 3) == before
+        assert str(arb(1) / 3) == before
 
 
 def test_each_precision_at_least_doubles_the_one_before() -> None:

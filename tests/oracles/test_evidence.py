@@ -48,7 +48,7 @@ def test_an_unknown_oracle_is_refused_with_those_there_are() -> None:
         oracles.oracle("guess")
 
 
-@pytest.mark.parametrize("name", ["evidence", "_rounding", "_taped"])
+@pytest.mark.parametrize("name", ["evidence", "_rounding", "_recording"])
 def test_what_is_no_oracle_is_not_given(name: str) -> None:
     with pytest.raises(KeyError, match="no oracle is called"):
         oracles.oracle(name)

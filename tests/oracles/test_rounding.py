@@ -14,16 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from gradlab import cells
-from gradlab.arithmetic import Rounded, balls, bounds, midpoints, precision, pullback, radii, rounded, variables
+from gradlab.arithmetic import Rounded, bounds, pullback, rounded, variables
 from gradlab.arithmetic import rounding as rounding_in
-from gradlab.arithmetic.rounded_arrays import RoundedArithmetic
-from gradlab.arithmetic.traced import Tape
+from gradlab.arithmetic.balls import balls, midpoints, precision, radii
+from gradlab.arithmetic.rounded import RoundedArithmetic
 from gradlab.equations import nudged
-from gradlab.oracles._paths import TINY, UNIT, Paths
 from gradlab.oracles._reduction import reduced
 from gradlab.oracles._rounding import rounding
 from gradlab.oracles._sensitivity import of_steps, single_steps
 from gradlab.strategies import problems
+from gradlab.tape import Program, nodes, replay
+from gradlab.tape.paths import TINY, UNIT, Paths
+from gradlab.tape.recorded import recorded
 
 
 class PathSum:
@@ -215,11 +217,11 @@ def test_one_unit_one_step_by_hand(lab: Any) -> None:
 
 
 def test_path_sums_add_and_multiply_as_the_formula_says() -> None:
-    tape = Tape(RoundedArithmetic())
-    x = tape.numbers(np.array([2.0]))
-    used = x * -3.0 + x * 0.5 + x * 0.0
-    paths = Paths(tape, used.reshape(1, 1), 4 * UNIT)
-    assert paths.bounds(x)[0] == pytest.approx([3.5 * 8 * UNIT], rel=1e-12)
+    program = Program()
+    x = recorded(program, program.append("numbers", (), np.array([2.0]), "parameter"))
+    used = nodes(x * -3.0 + x * 0.5 + x * 0.0)
+    paths = Paths(replay(program, RoundedArithmetic()), used.reshape(1, 1), 4 * UNIT)
+    assert paths.bounds(nodes(x))[0] == pytest.approx([3.5 * 8 * UNIT], rel=1e-12)
 
 
 def test_the_bounds_scale_with_the_gradients(lab: Any) -> None:

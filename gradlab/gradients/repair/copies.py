@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Mapping
-from types import CodeType, FunctionType, ModuleType
-from typing import Any, cast
+from types import CodeType, FunctionType
+from typing import Any, ClassVar
 
-from gradlab.gradients.rehosted import Module, Rehost, is_users
-from gradlab.gradients.worlds import World
+from gradlab.frontends.rebind import Rebind
 
 
 class _Floats:
-    """The world of floats, in which everything stands for itself."""
+    """Stand-ins of a world in which everything stands for itself."""
 
-    buffers = False
-    float = float
-    builtins = vars(builtins)
+    members: ClassVar[dict[str, dict[str, Any]]] = {}
+    builtins: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self) -> None:
-        self.functions: dict[str, Any] = {}
-        self.math: dict[str, Any] = {}
-        self.special: dict[str, Any] = {}
+    def array(self, given: Any) -> Any:
+        return given.copy()
 
-    def holds(self, dtype: Any) -> bool:
-        return False
+    def object(self, given: Any) -> Any:
+        return NotImplemented
 
-
-class _Copies(Rehost):
-    def _module(self, value: ModuleType) -> Any:
-        return Module(self, value) if is_users(value.__name__) else value
+    def module(self, name: str, member: Any) -> Any:
+        return member
 
 
 class Copied:
@@ -42,7 +35,7 @@ class Copied:
     def __init__(
         self, functions: Mapping[str, Callable[..., Any]], codes: Mapping[CodeType, CodeType] | None = None
     ) -> None:
-        self._copies = _Copies(cast(World, _Floats()), codes)
+        self._copies = Rebind(_Floats(), codes)
         self.functions = {name: self._copies(function) for name, function in functions.items()}
 
     def of(self, code: CodeType) -> list[FunctionType]:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from gradlab.checker.verdict import Verdict
 from gradlab.gradients.called import GradientCheckError
+from gradlab.gradients.findings import Findings
 from gradlab.gradients.hints import EXPLAINED, Likeness
 from gradlab.gradients.repair.kinds import Kind
 from gradlab.gradients.repair.probes import Probes
@@ -21,7 +22,6 @@ from gradlab.gradients.repair.relations import Relation, relations
 from gradlab.gradients.repair.search import Found, Search, code_of
 from gradlab.gradients.repair.sites import Edit
 from gradlab.gradients.repair.source import Source
-from gradlab.gradients.report import GradientReport
 
 ATTEMPTS = 4  # edits of one class that are put before the oracle
 
@@ -97,7 +97,7 @@ class Diagnosis:
         }
 
 
-def diagnosed(report: GradientReport, seconds: float) -> Diagnosis:
+def diagnosed(report: Findings, seconds: float) -> Diagnosis:
     """The diagnosis of a gradient that disagrees, in about so many seconds."""
     start = time.perf_counter()
     wrong = [path for path, leaf in report.leaves.items() if leaf.verdict is Verdict.DISAGREE]
@@ -117,7 +117,7 @@ def diagnosed(report: GradientReport, seconds: float) -> Diagnosis:
     return _judged(relation, _least(confirmed), found, probes, start)
 
 
-Confirmed = dict[Kind, tuple[Edit, GradientReport]]
+Confirmed = dict[Kind, tuple[Edit, Findings]]
 
 
 def _least(confirmed: Confirmed) -> Confirmed:
@@ -165,7 +165,7 @@ def _judged(relation: Relation | None, kinds: dict[Kind, Any], found: Found, pro
     )
 
 
-def _by_kind(found: Found, report: GradientReport, wrong: list[str], sources: list[Source]) -> dict[Kind, list[Edit]]:
+def _by_kind(found: Found, report: Findings, wrong: list[str], sources: list[Source]) -> dict[Kind, list[Edit]]:
     kinds: dict[Kind, list[Edit]] = {}
     copies = {(one.line, one.before) for one in found.edits if one.after == f"{one.before}.copy()"}
     for one in found.edits:
@@ -179,7 +179,7 @@ def _by_kind(found: Found, report: GradientReport, wrong: list[str], sources: li
     return kinds
 
 
-def _confirmed(probes: Probes, edits: list[Edit]) -> tuple[Edit, GradientReport] | None:
+def _confirmed(probes: Probes, edits: list[Edit]) -> tuple[Edit, Findings] | None:
     """The first edit of a class that is right at every point, by the oracles."""
     for one in sorted(edits, key=lambda one: (len(one.puts), len(one.after)))[:ATTEMPTS]:
         report = probes.right_with(code_of(one))

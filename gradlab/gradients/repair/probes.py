@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import CodeType
@@ -12,9 +13,10 @@ import numpy as np
 from gradlab.checker.verdict import Verdict
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.engine import inspect
+from gradlab.gradients.engine import Request
+from gradlab.gradients.findings import Findings
+from gradlab.gradients.points import inspect_at
 from gradlab.gradients.repair.copies import Copied
-from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Subject
 from gradlab.gradients.tree import mapped, tree, walked
 
@@ -22,6 +24,7 @@ Array = np.ndarray[Any, Any]
 
 BESIDE = 2  # points beside the one that was asked for
 EXAMPLES = 400
+LONGEST = 30.0  # seconds at one point
 
 Change = Callable[[dict[str, Array], Mapping[str, Any]], dict[str, Array]]
 
@@ -33,7 +36,7 @@ class Probes:
         report: of the wrong gradient, there.
     """
 
-    def __init__(self, report: GradientReport) -> None:
+    def __init__(self, report: Findings) -> None:
         self.conventions, self.seed = report.conventions, report.seed
         self.subjects = [report.subject]
         self.report = report
@@ -47,7 +50,7 @@ class Probes:
             if np.isfinite(outputs).all():
                 self.subjects.append(subject)
 
-    def right_with(self, codes: Mapping[CodeType, CodeType]) -> GradientReport | None:
+    def right_with(self, codes: Mapping[CodeType, CodeType]) -> Findings | None:
         """The least sharp of the reports on a gradient with other code in it, if it agrees at every point."""
         name = self.subjects[0].gradient_name
 
@@ -58,19 +61,22 @@ class Probes:
 
         return self._all_agree([mended(subject) for subject in self.subjects])
 
-    def right_after(self, change: Change) -> GradientReport | None:
+    def right_after(self, change: Change) -> Findings | None:
         """The same for a gradient with its leaves changed after it has been computed."""
 
         def mended(subject: Subject) -> Subject:
-            return replace(subject, gradients=lambda functions, given: _changed(subject, functions, given, change))
+            return replace(
+                subject,
+                gradients=lambda functions, given, upstream: _changed(subject, functions, given, upstream, change),
+            )
 
         return self._all_agree([mended(subject) for subject in self.subjects])
 
-    def right_as(self, conventions: Conventions) -> GradientReport | None:
+    def right_as(self, conventions: Conventions) -> Findings | None:
         """The same for the gradient as it is, with a convention declared."""
         return self._all_agree(self.subjects, conventions)
 
-    def _all_agree(self, subjects: list[Subject], conventions: Conventions | None = None) -> GradientReport | None:
+    def _all_agree(self, subjects: list[Subject], conventions: Conventions | None = None) -> Findings | None:
         reports = []
         for subject in subjects:
             try:
@@ -82,18 +88,18 @@ class Probes:
             reports.append(report)
         return min(reports, key=lambda report: (bool(report.evidence.bits), report.digits))
 
-    def _inspected(self, subject: Subject, conventions: Conventions) -> GradientReport:
-        return inspect(subject, conventions, examples=EXAMPLES, seed=self.seed)
+    def _inspected(self, subject: Subject, conventions: Conventions) -> Findings:
+        return inspect_at(subject, Request(conventions, EXAMPLES, self.seed, time.perf_counter() + LONGEST))
 
 
 def _but_last(subject: Subject) -> dict[str, Callable[..., Any]]:
     return {name: function for name, function in subject.functions.items() if name != subject.gradient_name}
 
 
-def _changed(subject: Subject, functions: Any, given: Any, change: Change) -> list[Any]:
+def _changed(subject: Subject, functions: Any, given: Any, upstream: Any, change: Change) -> list[Any]:
     """The gradients as dicts that `matched` reads as the tree that they were."""
     params = dict(walked(given, subject.params.name))
-    found = subject.matched(list(subject.gradients(functions, given)))
+    found = subject.matched(list(subject.gradients(functions, given, upstream)))
     leaves = change(found, params)
     taken = subject.params
 

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from gradlab.gradients.conventions import Conventions
+from gradlab.gradients.findings import Findings
 from gradlab.gradients.hints import EXPLAINED, Likeness
 from gradlab.gradients.repair.kinds import Kind
 from gradlab.gradients.repair.probes import Change, Probes
 from gradlab.gradients.repair.search import near
-from gradlab.gradients.report import GradientReport
 
 Array = np.ndarray[Any, Any]
 
@@ -28,7 +28,7 @@ class Relation:
 
     kind: Kind
     said: str
-    report: GradientReport
+    report: Findings
 
 
 def relations(probes: Probes, wrong: list[str]) -> Iterator[Relation]:

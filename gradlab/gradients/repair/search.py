@@ -103,7 +103,8 @@ class Search:
             raise GradientCheckError("a copy of the gradient gives something else")
         found: list[Source] = self.subject.call(
             lambda: sources(
-                lambda: self.subject.gradients(functions, given()), lambda: self.subject.outputs(functions, given())
+                lambda: self.subject.gradients(functions, given(), self.subject.given()),
+                lambda: self.subject.outputs(functions, given(), self.subject.given()),
             )
         )
         return [source for source in found if self.copied.of(source.code)]
@@ -170,7 +171,7 @@ class Search:
     def _gradient(self, longest: float = LONGEST) -> dict[str, Array]:
         subject, functions = self.subject, self.copied.functions
         trees = subject.call(
-            lambda given: subject.gradients(functions, given),
+            lambda given: subject.gradients(functions, given, subject.given()),
             subject.params.rebuilt(),
             name=subject.gradient_name,
             seconds=min(longest, subject.seconds),
