@@ -18,7 +18,7 @@ from gradlab import oracles as known
 from gradlab.addition import data as addition
 from gradlab.arithmetic import finite, midpoints, overlaps, precision, radii
 from gradlab.cells import CELLS, Cell, Code, cell
-from gradlab.checker.allowance import allowance
+from gradlab.checker.allowance import allowance, judgeable
 from gradlab.checker.large import large, smaller
 from gradlab.checker.locate import FirstWrong, first_wrong, total_is_wrong
 from gradlab.checker.report import CellReport, Comparison, Report
@@ -249,6 +249,8 @@ def _check_large(submission: Submission, report: CellReport, problems: Iterable[
         return
     proofs = [name for name in known.names() if name == "certified"]
     for problem in problems:
+        if not judgeable(submission.cell, problem):
+            continue
         comparison = _compare(submission, problem, proofs)
         report.add(comparison)
         if comparison.verdict is Verdict.DISAGREE:
@@ -295,6 +297,8 @@ def _generated(
         if failing and shrunk == SHRINKS:
             raise _Enough
         shrunk += bool(failing)
+        if not judgeable(submission.cell, problem):
+            return
         try:
             comparison = _compare(submission, problem, witnesses) if failing else judged(problem)
         except SubmissionError as error:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gradlab.arithmetic import balls, finite, overlaps, precision
 from gradlab.cells import Cell, cell
+from gradlab.checker.allowance import judgeable
 from gradlab.checker.check import _compare
 from gradlab.checker.large import large
 from gradlab.checker.locate import _local, total_is_wrong
@@ -172,7 +173,8 @@ def _submission(row: Row, source: Source, task: Task, limits: Limits) -> Row:
             started, row = True, replace(row, confined=submission.confined)
             whole = _Whole(submission)
             for problem in (*problems(tested), *_own(tested, task.seed)):
-                whole.add(problem)
+                if judgeable(tested, problem):
+                    whole.add(problem)
             row = replace(row, verdict=str(whole.verdict), grades=whole.grades(task.points))
             return _located(row, submission, whole, task, Path(task.path))
     except SubmissionError as error:
