@@ -9,10 +9,27 @@ import numpy as np
 
 from gradlab.arithmetic import midpoints
 from gradlab.cells import Cell, Code
-from gradlab.checker.submission import Returned
+from gradlab.checker.submission import TOTAL, Returned
+from gradlab.checker.watch import SubmissionError
+from gradlab.mistakes.runs import Outcome, refusal
 from gradlab.problem import Inputs, Problem
 
 Array = np.ndarray[Any, Any]
+
+
+class IsolatedCode(Code):
+    """The functions of a file that runs elsewhere, to be called on floats; on balls it is recorded there."""
+
+    run: Callable[[Problem, bool], Returned]
+
+    def outcome(self, problem: Problem, *, deltas: bool = True) -> Outcome:
+        """What it gives on balls, at the precision in force."""
+        try:
+            found = self.run(problem.astype(np.float64), True)
+        except SubmissionError as error:
+            return refusal(problem, str(error))
+        named = {name: array for name, array in found.quantities.items() if name != TOTAL}
+        return Outcome(problem.astype(np.float64).inputs(), found.trace, named, found.loss.total)
 
 
 def proxy(cell: Cell, origin: str, run: Callable[[Problem, bool], Returned]) -> Code:
@@ -39,7 +56,9 @@ def proxy(cell: Cell, origin: str, run: Callable[[Problem, bool], Returned]) -> 
     def gradient(params: Any, x: Any, y: Any, state: Any, trace: Any) -> Any:
         return last["returned"].grads
 
-    return Code(forward, loss, gradient, origin)
+    found = IsolatedCode(forward, loss, gradient, origin)
+    found.run = run
+    return found
 
 
 def _plain(part: Any) -> Any:

@@ -205,9 +205,17 @@ class _RecordedOutcome(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def recorded_code(cell: Cell, code: Code) -> RecordedCode:
-    """Code, recorded; what is tried on several problems is recorded once."""
-    return RecordedCode(cell, code)
+def recorded_code(cell: Cell, code: Code) -> Any:
+    """Code, recorded; what is tried on several problems is recorded once.
+
+    Code that runs elsewhere is recorded there, and gives its `outcome` itself.
+    """
+    return code if hasattr(code, "outcome") else RecordedCode(cell, code)
+
+
+def refusal(problem: Problem, why: str) -> Outcome:
+    """The outcome of code that cannot be run on a problem."""
+    return _refusal(problem.inputs(), why)
 
 
 def disjoint(left: Array, right: Array) -> bool:
