@@ -122,7 +122,8 @@ def exercise(
     derivation: Annotated[bool, typer.Option("--derivation", help="The lesson in LaTeX, for verify.")] = False,
 ) -> int:
     """Write a lesson: every backward equation a blank."""
-    from gradlab.classroom.exercise import write_derivation, write_lesson, write_notebook
+    from gradlab.classroom.exercise import write_lesson
+    from gradlab.classroom.lesson_forms import write_derivation, write_notebook
     from gradlab.files import check_writable, write_bytes
 
     out = out or Path("lesson.md" if derivation else "lesson.py")

@@ -8,13 +8,9 @@ mathematics, what feeds what, and three hints for each blank. Words that could g
 from __future__ import annotations
 
 import ast
-import base64
 import inspect
-import io
-import json
 import re
 import textwrap
-from typing import Any
 
 from gradlab.cells import Cell, Quantity, cell
 from gradlab.classroom.derivation import Derivation, derivation
@@ -42,7 +38,7 @@ Each equation is judged by itself, with everything else as it should be: one wro
 hints for each stand at the end of this file: where it comes from, what kind it is, the rule.
 """
 '''
-_LETTERS = """\
+LETTERS = """\
     T steps   B batch   I inputs   H hidden units   O outputs        row vectors, time-major
     l(t)      the loss of step t        L    the sum of all l(t)"""
 
@@ -59,91 +55,32 @@ def write_lesson(cell_name: str, file: str = "lesson.py") -> str:
     tested = cell(cell_name)
     names = tested.code.names
     text = _HEADER.format(name=tested.name, gradient=names[2], file=file, model=_model(tested))
-    return text + _code(tested) + "\n\n" + _hints_as_comments(tested)
-
-
-def write_notebook(cell_name: str, file: str = "lesson.ipynb") -> str:
-    """The same lesson as a notebook, with the equations set and a figure; its last cell judges itself.
-
-    Raises:
-        KeyError: no such cell.
-    """
-    tested = cell(cell_name)
-    body, _, gradient = _code(tested).rpartition(f"\n\n\ndef {tested.code.names[2]}")
-    gradient = f"def {tested.code.names[2]}{gradient}"
-    first = [f"# gradlab lesson: {tested.name}", "%load_ext gradlab", "", *body.strip("\n").split("\n")]
-    cells = [
-        _markdown(_introduction(tested, file)),
-        _markdown(f"![The network, unrolled](data:image/png;base64,{_figure(tested)})"),
-        _code_cell("\n".join(first)),
-        _markdown(_hints_as_details(tested)),
-        _code_cell(f"%%gradlab\n{gradient.rstrip()}"),
-    ]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    numbered = [one | {"id": f"lesson-{number}"} for number, one in enumerate(cells)]
-    return json.dumps({"cells": numbered, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"
-
-
-def write_derivation(cell_name: str, file: str = "lesson.md") -> str:
-    """The same lesson in LaTeX, for `gradlab verify`: definitions as they stand, each derivative with a `?` for a goal.
-
-    Raises:
-        KeyError: no such cell.
-        LookupError: no derivation of it ships with gradlab, to take the mathematics from.
-    """
-    tested, known = cell(cell_name), derivation(cell_name)
-    if known is None:
-        raise LookupError(f"no derivation of {cell_name} ships with gradlab, so there is no lesson in LaTeX on it")
-    lines = [known.front + f"# The gradient of {_article(tested)}, to be derived by you", "", _VERIFY.format(file=file)]
-    lines += ["## The network, and what is looked for", ""]
-    lines += [_displayed(one.latex, one.label) for one in known.statements if one.defines]
-    lines += ["## To be derived", ""]
-    gradient = [tested.quantities[equation.name] for equation in equations(tested.code.gradient).values()]
-    for place, quantity in enumerate(gradient, 1):
-        statement = known.of(quantity.label)
-        if statement is not None and not statement.defines:
-            lines.append(f"Equation {place} of {len(gradient)}: {_meaning(quantity)}.\n")
-            lines.append(_displayed(f"{statement.left} = ?", quantity.label))
-    return "\n".join(lines).rstrip() + "\n"
-
-
-_VERIFY = """\
-Replace each `?` by what it is equal to, in as many steps as you like. `gradlab verify {file}` judges every step; a `?`
-that is left is a goal that is not reached yet. Definitions (:=) of your own may stand between.
-"""
-
-
-def _article(tested: Cell) -> str:
-    return f"an {tested.name.upper()}" if tested.name[0] in "rl" else f"a {tested.name.upper()}"
-
-
-def _displayed(latex: str, label: str) -> str:
-    tag = f" \\tag{{{label}}}" if label else ""
-    if "aligned" in latex:
-        return f"```math\n{latex}{tag}\n```\n"
-    return f"$$ {latex}{tag} $$\n"
+    return text + lesson_code(tested) + "\n\n" + _hints_as_comments(tested)
 
 
 def _model(tested: Cell) -> str:
     """The forward equations in plain characters, the letters, and what feeds what."""
     parts, known = [], derivation(tested.name)
     if known is not None:
-        parts.append("\n".join(f"    {_shown(tested, known, q)}" for q in _forward(tested) if known.of(q.label)))
+        parts.append(
+            "\n".join(f"    {_shown(tested, known, q)}" for q in forward_quantities(tested) if known.of(q.label))
+        )
     else:
         values = right_hand_sides(tested, tested.code.forward)
         parts.append(
             "\n".join(f"    {_with_at(f'{name:<14} = {ast.unparse(value)}')}" for name, value in values.items())
         )
-    parts.append(_LETTERS)
+    parts.append(LETTERS)
     wide = max(len(name) for name in feeds(tested)) + 3
-    ways = [f"    {_timed(tested, name):<{wide}} → {', '.join(into)}" for name, into in feeds(tested).items()]
+    ways = [f"    {timed(tested, name):<{wide}} → {', '.join(into)}" for name, into in feeds(tested).items()]
     parts.append("What feeds what, and so by which ways a derivative comes back:\n\n" + "\n".join(ways))
     if known is not None:
         parts.append(f"The derivation that this follows ships with gradlab:\n{known.path}")
     return "\n\n".join(parts)
 
 
-def _forward(tested: Cell) -> list[Quantity]:
+def forward_quantities(tested: Cell) -> list[Quantity]:
+    """The intermediates and the loss, in the order of the derivation."""
     return [*tested.of_kind("trace"), *tested.of_kind("loss")]
 
 
@@ -154,12 +91,12 @@ def _shown(tested: Cell, known: Derivation, quantity: Quantity) -> str:
     return f"{left.strip():<14} = {right.strip()}"
 
 
-def _timed(tested: Cell, name: str) -> str:
-    timed = name == "x" or name in tested.module.Trace._fields
-    return f"{name}(t)" if timed else name
+def timed(tested: Cell, name: str) -> str:
+    """An array as it is written: `x(t)`, `W_hidden`."""
+    return f"{name}(t)" if name == "x" or name in tested.module.Trace._fields else name
 
 
-def _code(tested: Cell) -> str:
+def lesson_code(tested: Cell) -> str:
     """Imports, records, forward and loss, and the gradient with blanks."""
     source = inspect.getsource(tested.module)
     lines, tree = source.splitlines(), ast.parse(source)
@@ -238,7 +175,7 @@ def _blanked(tested: Cell, lines: list[str], function: ast.FunctionDef) -> str:
             continue
         place, quantity = 1 + list(known).index(label), tested.quantities[known[label].name]
         indent, target = " " * node.col_offset, ast.unparse(node.targets[0])
-        about = f"{indent}# Equation {place} of {len(known)}: {_meaning(quantity)}; {_shape(quantity, target)}"
+        about = f"{indent}# Equation {place} of {len(known)}: {meaning(quantity)}; {_shape(quantity, target)}"
         blank = f"{indent}{target} = ..."
         kept[node.lineno - 1] = f"{about}\n{blank:<{COLUMN}}# {label}"
         dropped.append((node.lineno + 1, node.end_lineno))
@@ -255,7 +192,7 @@ _LOSSES = {"all": "the total loss L", "own": "step t's own loss l(t)", "later": 
 _USES = {"all": "through all its uses up to step t", "own": "through its use at step t alone"}
 
 
-def _meaning(quantity: Quantity) -> str:
+def meaning(quantity: Quantity) -> str:
     """What an equation is the derivative of, and by what."""
     if quantity.of:
         return f"the derivative of {quantity.of}(t) by {quantity.by}, {_USES[quantity.uses]}"
@@ -270,7 +207,7 @@ def _shape(quantity: Quantity, target: str) -> str:
     return f"shape ({', '.join(axes)}{',' if len(axes) == 1 else ''})"
 
 
-def _levels(tested: Cell) -> list[tuple[str, list[tuple[str, str]]]]:
+def hints_by_label(tested: Cell) -> list[tuple[str, list[tuple[str, str]]]]:
     """The hints of each blank, and where its section of the derivation is."""
     known, found = derivation(tested.name), []
     for label, (where, kind, rule) in hints(tested).items():
@@ -285,68 +222,17 @@ def _levels(tested: Cell) -> list[tuple[str, list[tuple[str, str]]]]:
 def _hints_as_comments(tested: Cell) -> str:
     lines = ["# Hints, three levels each. Read no further than you need.", "#"]
     for name in ("where", "kind", "rule", "read"):
-        told = [(label, dict(levels).get(name, "")) for label, levels in _levels(tested)]
-        lines += [f"# {_TITLES[name]}", "#"]
+        told = [(label, dict(levels).get(name, "")) for label, levels in hints_by_label(tested)]
+        lines += [f"# {TITLES[name]}", "#"]
         for label, text in told:
             lines += textwrap.wrap(f"{label}: {text}", 115, initial_indent="#   ", subsequent_indent="#       ")
         lines.append("#")
     return "\n".join(lines[:-1]) + "\n"
 
 
-_TITLES = {
+TITLES = {
     "where": "1. Where it comes from",
     "kind": "2. What kind it is",
     "rule": "3. The rule",
     "read": "Where the derivation says it in full",
 }
-
-
-def _hints_as_details(tested: Cell) -> str:
-    lines = ["Hints, three levels each:", ""]
-    for label, levels in _levels(tested):
-        told = " ".join(
-            f"<details><summary>{_TITLES[name].lstrip('123. ')}</summary>{text}</details>" for name, text in levels
-        )
-        lines.append(f"<details><summary><code>{label}</code></summary>{told}</details>")
-    return "\n".join(lines)
-
-
-def _introduction(tested: Cell, file: str) -> str:
-    known = derivation(tested.name)
-    lines = [f"# The gradient of {_article(tested)}, to be derived and written down by you", ""]
-    if known is not None:
-        forward = (known.of(quantity.label) for quantity in _forward(tested))
-        lines += [f"$$ {one.latex.replace(':=', '=')} $$\n" for one in forward if one is not None]
-    lines += [_LETTERS, "", "What feeds what, and so by which ways a derivative comes back:", ""]
-    lines += [
-        f"- `{_timed(tested, name)}` → {', '.join(f'`{way}`' for way in into)}" for name, into in feeds(tested).items()
-    ]
-    lines += [
-        "",
-        f"In `{tested.code.names[2]}`, replace each `...` by the right-hand side of its equation and run the cell:",
-    ]
-    lines += [f"`%%gradlab` judges each equation by itself. `gradlab check {file}` does so from the command line."]
-    if known is not None:
-        lines += ["", f"The derivation that this follows ships with gradlab: [{known.path.name}]({known.path})"]
-    return "\n".join(lines)
-
-
-def _figure(tested: Cell) -> str:
-    """The network unrolled over three steps, as a picture."""
-    import numpy as np
-
-    from gradlab import figures
-    from gradlab.addition import data
-
-    drawn: Any = figures.unrolled(data.problem(np.random.default_rng(0), 3, 3, tested.name), theme="light")
-    picture = io.BytesIO()
-    drawn.savefig(picture, format="png", dpi=80, metadata={"Software": None})
-    return base64.b64encode(picture.getvalue()).decode()
-
-
-def _markdown(text: str) -> dict[str, Any]:
-    return {"cell_type": "markdown", "metadata": {}, "source": text}
-
-
-def _code_cell(text: str) -> dict[str, Any]:
-    return {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": text}

@@ -11,8 +11,8 @@ import pytest
 import gradlab
 from gradlab.cells import CELLS, cell
 from gradlab.classroom import Limits, grade_lesson, read_source, write_lesson
-from gradlab.classroom.exercise import write_derivation, write_notebook
 from gradlab.classroom.hints import hints
+from gradlab.classroom.lesson_forms import write_derivation, write_notebook
 from gradlab.equations import equations
 from gradlab.mistakes.probes import probe
 

@@ -176,7 +176,8 @@ def test_a_closed_submission_says_so(submit: Submit, source: str) -> None:
 
 
 def test_bounds_that_are_none_are_refused(submit: Submit, source: str) -> None:
-    patched = "\nimport gradlab.checker.submission as s\ns.bounds = lambda a: np.full(np.shape(a), -1.0)\n"
+    negative = "lambda s, p: {n: np.full(v.shape, -1.0) for n, v in s.floats(p).items()}"
+    patched = f"\nfrom gradlab.checker.submission import Submission\nSubmission.rounding = {negative}\n"
     with IsolatedSubmission(cell("rnn"), submit(source + patched)) as submission:
         submission.floats(short(cell("rnn"), 1))
         with pytest.raises(SubmissionError, match="its rounding bounds are no bounds"):
