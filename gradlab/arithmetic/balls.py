@@ -42,6 +42,11 @@ def precision(bits: int) -> Iterator[None]:
         ctx.prec = before
 
 
+def bits_in_force() -> int:
+    """The precision that the innermost `precision` block asks for."""
+    return int(ctx.prec)
+
+
 def elementwise(function: Callable[..., Any], *arrays: Any, dtype: Any = object) -> Array:
     """`function` of each element, broadcast over `arrays`, as an array of `dtype` even for a single element."""
     result = np.frompyfunc(function, len(arrays), 1)(*(np.asarray(array, dtype=object) for array in arrays))
@@ -292,7 +297,11 @@ def compared(one: Array, other: Array, most: float) -> Compared:
 def _arb(value: Any) -> arb:
     if type(value) is arb:
         return value
-    return value.arb if hasattr(value, "arb") else _exact(value)
+    if hasattr(value, "arb"):
+        return value.arb
+    if not isinstance(value, (int, float, np.number, np.bool_)):
+        raise TypeError(f"expected a ball or a real number, got {type(value).__name__}")
+    return _exact(value)
 
 
 def as_balls(array: Any) -> Array:

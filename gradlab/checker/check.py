@@ -24,7 +24,7 @@ from gradlab.checker.locate import FirstWrong, first_wrong, total_is_wrong
 from gradlab.checker.report import CellReport, Comparison, Report
 from gradlab.checker.submission import TOTAL, Submission
 from gradlab.checker.verdict import Joined, Judged, Verdict, judge, judge_all, narrow, settled, split
-from gradlab.checker.watch import SubmissionError
+from gradlab.checker.watch import NotCertified, SubmissionError
 from gradlab.interrupts import checkpoint, held
 from gradlab.problem import Problem
 from gradlab.strategies import SCALES, problems
@@ -70,27 +70,39 @@ def compare(
 
 
 def _compare(submission: Submission, problem: Problem, oracles: Iterable[str] | None = None) -> Comparison:
-    floats, rounding_bounds = submission.floats(problem), submission.rounding(problem)
+    comparison = Comparison(submission.cell, problem, submission.floats(problem), {})
+    try:
+        comparison.rounding = submission.rounding(problem)
+    except NotCertified as error:
+        comparison.uncertified, comparison.rounding = str(error), allowance(submission.cell, problem).bounds
     if submission.code is not submission.cell.code:
-        rounding_bounds = allowance(submission.cell, problem).capped(floats, rounding_bounds)
-    comparison = Comparison(submission.cell, problem, floats, rounding_bounds)
+        allowed = allowance(submission.cell, problem)
+        comparison.rounding = allowed.capped(comparison.values, comparison.rounding)
     for name in known.names_for(submission.cell) if oracles is None else oracles:
         checkpoint()
-        oracle = known.oracle(name)
-        for bits in oracle.PRECISIONS:
-            evidence = oracle.evidence(submission.cell, problem, bits)
-            if evidence.bits is None:
-                judged = judge_all(floats, rounding_bounds, evidence.values, evidence.bounds)
-            else:
-                last = bits == oracle.PRECISIONS[-1]
-                judged, first = _on_balls(submission, problem, floats, rounding_bounds, evidence, last)
-                comparison.first_wrong = first or comparison.first_wrong
-            if not any(one.undecided.any() for one in judged.values()):
-                break
-        comparison.add(evidence, judged)
+        try:
+            _ask(comparison, submission, known.oracle(name))
+        except NotCertified as error:
+            comparison.uncertified = str(error)
     _yield_to_proofs(comparison)
     _settle(comparison)
     return comparison
+
+
+def _ask(comparison: Comparison, submission: Submission, oracle: Any) -> None:
+    """Hold one problem against one oracle, at rising precision. Raises NotCertified as `Submission.balls`."""
+    problem, floats, allowed = comparison.problem, comparison.values, comparison.rounding
+    for bits in oracle.PRECISIONS:
+        evidence = oracle.evidence(submission.cell, problem, bits)
+        if evidence.bits is None:
+            judged = judge_all(floats, allowed, evidence.values, evidence.bounds)
+        else:
+            last = bits == oracle.PRECISIONS[-1]
+            judged, first = _on_balls(submission, problem, floats, allowed, evidence, last)
+            comparison.first_wrong = first or comparison.first_wrong
+        if not any(one.undecided.any() for one in judged.values()):
+            break
+    comparison.add(evidence, judged)
 
 
 def _settle(comparison: Comparison) -> None:

@@ -64,9 +64,14 @@ def _cell(cell: Any) -> list[Any]:
         Text("The worst distance from each oracle, in units of the bound derived for it: over 1 is wrong.", "dim")
     )
     parts += [Text(line, style="dim") for line in _undecided(cell)]
+    parts += _uncertified(cell)
     if cell.counterexample is not None:
         parts += [Text(""), *_counterexample(cell.counterexample, cell.diagnosis)]
     return [*parts, Text("")]
+
+
+def _uncertified(what: Any) -> list[Any]:
+    return [Text(f"Nothing is certified. {what.uncertified}", style="yellow")] if what.uncertified else []
 
 
 def _worst(tally: Tally) -> Text:
@@ -146,6 +151,7 @@ def _comparison(comparison: Any) -> Group:
     sizes = "  ".join(f"{letter}={size}" for letter, size in comparison.problem.sizes.items())
     parts: list[Any] = [Text(f"{comparison.cell.name}   {sizes}   {comparison.problem.dtype}", "bold"), Text(""), table]
     parts += [Text(""), Text("Digits to which each oracle agrees, the worst entry; ? where it cannot tell.", "dim")]
+    parts += _uncertified(comparison)
     if verdict is Verdict.DISAGREE:
         parts += _counterexample(comparison)
     return Group(*parts, Text(verdict, style=STYLES[verdict]))

@@ -45,6 +45,7 @@ class Comparison(Shown):
 
     values: every quantity in float, by name. rounding: the derived bound on what rounding may have done to it.
     judged: by quantity and oracle. evidence: by oracle. first_wrong: the first equation proven wrong, or None.
+    uncertified: why nothing can be certified of the code, or ""; then it does not agree.
     """
 
     cell: Cell
@@ -54,6 +55,7 @@ class Comparison(Shown):
     judged: dict[str, dict[str, Judged]] = field(default_factory=dict)
     evidence: dict[str, Evidence] = field(default_factory=dict)
     first_wrong: FirstWrong | None = None
+    uncertified: str = ""
 
     def add(self, evidence: Evidence, judged: dict[str, Judged]) -> None:
         self.evidence[evidence.oracle] = evidence
@@ -66,7 +68,8 @@ class Comparison(Shown):
         """The worst of all quantities; one that is proven to be zero everywhere has nothing to probe."""
         if self.first_wrong is not None:
             return Verdict.DISAGREE
-        return Verdict.worst(self.verdict_of(name) for name in self.judged if not self._vacuous(name))
+        worst = Verdict.worst(self.verdict_of(name) for name in self.judged if not self._vacuous(name))
+        return Verdict.CANNOT_TELL if self.uncertified and worst is Verdict.AGREE else worst
 
     @property
     def ok(self) -> bool:
@@ -134,6 +137,7 @@ class CellReport:
     """All problems of one cell; tallies by quantity and oracle.
 
     diagnosis: which mistake it is (`gradlab.mistakes.Diagnosis`), where that was asked for and something disagrees.
+    uncertified: why nothing can be certified of the code on some problem, or "".
     """
 
     cell: Cell
@@ -143,10 +147,12 @@ class CellReport:
     counterexample: Comparison | None = None
     diagnosis: Any = None
     ranges: Ranges = field(default_factory=Ranges)
+    uncertified: str = ""
 
     def add(self, comparison: Comparison) -> None:
         self.problems += 1
         self.ranges.add(comparison)
+        self.uncertified = self.uncertified or comparison.uncertified
         for name, by_oracle in comparison.judged.items():
             tallies = self.quantities.setdefault(name, {})
             for oracle, judged in by_oracle.items():
@@ -154,7 +160,8 @@ class CellReport:
 
     @property
     def verdict(self) -> Verdict:
-        return Verdict.worst(self.verdict_of(name) for name in self.quantities)
+        worst = Verdict.worst(self.verdict_of(name) for name in self.quantities)
+        return Verdict.CANNOT_TELL if self.uncertified and worst is Verdict.AGREE else worst
 
     def verdict_of(self, name: str) -> Verdict:
         return _combined(self.quantities[name].values())
@@ -194,7 +201,7 @@ class CellReport:
             "first_wrong": _first_wrong_json(self.first_wrong, label),
             "counterexample": None if self.counterexample is None else _counterexample_json(self.counterexample),
             "diagnosis": None if self.diagnosis is None else self.diagnosis.to_json(),
-        }
+        } | ({"uncertified": self.uncertified} if self.uncertified else {})
 
 
 @dataclass(eq=False, repr=False)

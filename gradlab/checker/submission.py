@@ -16,9 +16,9 @@ import numpy as np
 
 from gradlab.arithmetic.rounded import RoundedArithmetic
 from gradlab.cells import Cell, Code, named
-from gradlab.checker.watch import SubmissionError, watched
+from gradlab.checker.watch import NotCertified, SubmissionError, watched
 from gradlab.frontends.numpy_code import Recording
-from gradlab.frontends.replayable import mapped
+from gradlab.frontends.replayable import leaves, mapped
 from gradlab.problem import Inputs, Problem
 from gradlab.tape.program import UNSET, Program, Site
 from gradlab.tape.recorded import NotRecorded, Recorded, nodes
@@ -30,6 +30,9 @@ FUNCTIONS = ("forward", "loss", "gradient")
 
 # What stands among the quantities for the loss that a file reports: no equation's name has a point in it.
 TOTAL = "loss.total"
+
+KEPT = 32  # programs of the cells' own code
+_own: dict[Any, RecordedRun] = {}
 
 
 class Returned(NamedTuple):
@@ -43,10 +46,14 @@ class Returned(NamedTuple):
 
 
 class RecordedRun(NamedTuple):
-    """The three functions as one program. All are of nodes: the inputs, and every quantity and TOTAL by its name."""
+    """The three functions as one program. All are of nodes: the inputs, and every quantity and TOTAL by its name.
+
+    numbers: of the blocks that hold the inputs.
+    """
 
     program: Program
     inputs: Inputs
+    numbers: tuple[int, ...]
     quantities: dict[str, Array]
 
 
@@ -59,8 +66,8 @@ class Submission:
         seconds: the time limit of one call.
 
     The methods raise SubmissionError: a call raises, prints, changes its inputs in place or does not end in time, or
-    what it returns lacks a field, or has the wrong shape or dtype. So do those that rest on a recording where one
-    cannot be made, or gives other floats than the code itself: nothing is certified of what was not recorded.
+    what it returns lacks a field, or has the wrong shape or dtype. Those that rest on a recording raise NotCertified
+    where one cannot be made, or gives other floats than the code itself.
     """
 
     def __init__(self, cell: Cell, code: Code | str | Path | None = None, seconds: float = 10.0) -> None:
@@ -92,7 +99,7 @@ class Submission:
         """The derived bound on what rounding in the problem's dtype may do to each quantity."""
         recorded = self.recorded(problem)
         with np.errstate(all="ignore"):
-            run = self._replayed(recorded, RoundedArithmetic(problem.dtype))
+            run = self._replayed(recorded, RoundedArithmetic(problem.dtype), problem)
             return {name: run.numbers(index).bounds() for name, index in recorded.quantities.items()}
 
     def balls(self, problem: Problem) -> Returned:
@@ -100,17 +107,29 @@ class Submission:
         from gradlab.arithmetic.balls import BallArithmetic
 
         recorded, module = self.recorded(problem), self.cell.module
-        run = self._replayed(recorded, BallArithmetic())
+        run = self._replayed(recorded, BallArithmetic(), problem)
         found = {name: np.asarray(run.numbers(index), object) for name, index in recorded.quantities.items()}
         trace = module.Trace(**{quantity.name: found[quantity.name] for quantity in self.cell.of_kind("trace")})
         loss = module.Loss(found["loss"], found[TOTAL][()])
         return Returned(mapped(run.numbers, recorded.inputs), trace, loss, None, found)
 
     def recorded(self, problem: Problem) -> RecordedRun:
-        """The program of a run on the problem, whose floats are those of the code itself, bit for bit."""
+        """The program of a run on the problem, whose floats are those of the code itself, bit for bit.
+
+        The cell's own code does the same whatever the numbers: there a program of the same sizes will do.
+        """
+        own = self.code is self.cell.code
+        key = (self.cell, problem.dtype, *problem.sizes.items())
+        if own and key in _own:
+            return _own[key]
         if self._recorded is None or self._recorded[0] is not problem:
             self._recorded = problem, self._record(problem)
-        return self._recorded[1]
+        recorded = self._recorded[1]
+        if own and not recorded.program.guards:
+            _own[key] = recorded
+            if len(_own) > KEPT:
+                del _own[next(iter(_own))]
+        return recorded
 
     def _record(self, problem: Problem) -> RecordedRun:
         wanted = self.floats(problem)
@@ -118,11 +137,17 @@ class Submission:
         try:
             recording = Recording(functions)
         except NotRecorded as error:
-            raise SubmissionError(f"{self.origin}: {error}") from None
-        leaves = problem.inputs(lambda array: recording.leaf(array, "parameter"))
+            raise NotCertified(f"{self.origin}: {error}") from None
+        numbers: list[int] = []
+
+        def leaf(array: Array) -> Array:
+            numbers.append(len(recording.program.blocks))
+            return recording.leaf(array, "parameter")
+
+        nodes_of_inputs = mapped(leaf, problem.inputs())
 
         def fresh() -> Inputs:
-            return mapped(lambda index: recording.array(index, problem.dtype), leaves)
+            return mapped(lambda index: recording.array(index, problem.dtype), nodes_of_inputs)
 
         def calling(function: str) -> Callable[..., Any]:
             return lambda *args: recording.call(recording.functions[function], *args)
@@ -132,14 +157,14 @@ class Submission:
             found = {name: recording.nodes(value) for name, value in self._quantities(problem, returned).items()}
             recording.whole()
         except NotRecorded as error:
-            raise SubmissionError(f"{self.origin}: {error}") from None
+            raise NotCertified(f"{self.origin}: {error}") from None
         program = recording.program
         unset = program.unset_read()
         if unset is not None:
             raise SubmissionError(f"{self._line(unset)}: takes an entry of an array that was never assigned")
         for name, index in found.items():
             self._same_floats(name, program.floats(index), wanted[name], index == UNSET)
-        return RecordedRun(program, leaves, found)
+        return RecordedRun(program, nodes_of_inputs, tuple(numbers), found)
 
     def _same_floats(self, name: str, found: Array, own: Array, unset: Array) -> None:
         own = own.astype(np.float64)
@@ -147,20 +172,22 @@ class Submission:
         if other.any():
             at = tuple(int(i) for i in np.argwhere(other)[0])
             label = TOTAL if name == TOTAL else self.cell.quantities[name].label
-            raise SubmissionError(
+            raise NotCertified(
                 f"{self.origin}: {label}{list(at)} is {own[at]!r}, and {found[at]!r} when run again and recorded: "
                 "what was recorded is not that code, so nothing can be certified"
             )
 
-    def _replayed(self, recorded: RecordedRun, arithmetic: Any) -> Run:
+    def _replayed(self, recorded: RecordedRun, arithmetic: Any, problem: Problem) -> Run:
         """The program in an arithmetic, in which what it was steered by is as it was."""
+        arrays = leaves(tuple(problem.inputs()))
+        changed = {n: arithmetic.exact(array) for n, array in zip(recorded.numbers, arrays, strict=True)}
         try:
-            run = replay(recorded.program, arithmetic)
+            run = replay(recorded.program, arithmetic, changed)
         except Unsupported as error:
-            raise SubmissionError(f"{self.origin}: {error}") from None
+            raise NotCertified(f"{self.origin}: {error}") from None
         for tie in ties(run, recorded.program.guards):
             what = "is decided by rounding" if tie.contrary else "is a tie"
-            raise SubmissionError(f"{self._line(tie.guard.site)}: a comparison {what}, so nothing can be certified")
+            raise NotCertified(f"{self._line(tie.guard.site)}: a comparison {what}, so nothing can be certified")
         return run
 
     def _line(self, site: Site) -> str:

@@ -26,6 +26,10 @@ class SubmissionError(Exception):
     """Code that cannot be judged: one line that says what is wrong, where, and what would be right."""
 
 
+class NotCertified(SubmissionError):
+    """Code whose floats can be judged, and of which nothing can be certified: why, in one line."""
+
+
 class _TimeUp(BaseException):
     """Not an Exception, so that the code's own `except Exception` does not swallow it."""
 
@@ -39,6 +43,7 @@ def watched(origin: str, name: str, seconds: float, function: Callable[..., Any]
 
     Raises:
         SubmissionError: the function raises, prints to standard output, or does not end in time.
+        NotCertified: it calculates what no recording holds.
     """
     output = io.StringIO()
     try:
@@ -50,7 +55,7 @@ def watched(origin: str, name: str, seconds: float, function: Callable[..., Any]
     except KeyboardInterrupt:
         raise
     except NotRecorded as error:
-        raise SubmissionError(f"{_where(origin, error)}: {name} cannot be certified: {error}") from None
+        raise NotCertified(f"{_where(origin, error)}: {name} cannot be certified: {error}") from None
     except BaseException as error:  # noqa: BLE001  (SystemExit too: whatever somebody's code raises is reported)
         raise SubmissionError(f"{_where(origin, error)}: {name} raises {_what(error)}") from None
     if output.getvalue():

@@ -49,7 +49,7 @@ def _kind(real: Any, holds: Callable[[Recorded], bool]) -> Any:
             return holds(instance) if isinstance(instance, Recorded) else isinstance(instance, real)
 
         def __subclasscheck__(cls, subclass: Any) -> bool:
-            return issubclass(subclass, real)
+            return issubclass(getattr(subclass, "stands_for", subclass), real)
 
         def __eq__(cls, other: object) -> bool:
             return other is cls or other is real or (real is np.ndarray and other is Recorded)
@@ -81,7 +81,7 @@ def float_type(real: Any, dtype: np.dtype[Any], own: Callable[[Any], Any]) -> An
             return instance.kind in kinds and instance.format == dtype
 
         def __subclasscheck__(cls, subclass: Any) -> bool:
-            return issubclass(subclass, real)
+            return issubclass(getattr(subclass, "stands_for", subclass), real)
 
         def __eq__(cls, other: object) -> bool:
             return other is cls or other is real

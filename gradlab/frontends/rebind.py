@@ -147,6 +147,8 @@ class Rebind:
             for at in np.ndindex(value.shape):
                 made[at] = self(value[at])
             return made
+        if type(value) is not np.ndarray:
+            return self.stand_ins.array(value)
         root = root_of(value)
         if root is value or root.dtype != value.dtype or not (root.flags.c_contiguous or root.flags.f_contiguous):
             return self.stand_ins.array(value)

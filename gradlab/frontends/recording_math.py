@@ -1,18 +1,17 @@
-"""What stands in for Python's math, and for functions of SciPy that NumPy asks nobody about, while code is recorded."""
+"""What stands in for Python's math while code is recorded."""
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from gradlab.tape.composed import COMPOSED, log_sum_exp
+from gradlab.tape.composed import COMPOSED
 from gradlab.tape.operations import elementwise, plain, power, settled
 from gradlab.tape.program import Program
-from gradlab.tape.recorded import NotRecorded, Recorded, as_python, cast, holds_recorded, lift, one_call, stacked
+from gradlab.tape.recorded import NotRecorded, Recorded, as_python, cast, holds_recorded, one_call, stacked
 
 # math's functions of numbers: the operation, or the formula, that each is.
 MATH = {
@@ -53,6 +52,7 @@ MATH = {
     "erf": "erf",
     "erfc": "erfc",
     "lgamma": "gammaln",
+    "gamma": "gamma",
 }
 
 
@@ -61,16 +61,10 @@ def of_math(program: Program) -> dict[str, Callable[..., Any]]:
     made: dict[str, Any] = {name: _of_numbers(program, name, one) for name, one in MATH.items() if hasattr(math, name)}
     natural = made["log"]
     made["log"] = lambda x, base=None: natural(x) if base is None else natural(x) / natural(base)
-    made["gamma"] = lambda x: made["exp"](made["lgamma"](x)) if isinstance(x, Recorded) else math.gamma(x)
     made |= {name: _whole(name) for name in ("floor", "ceil", "trunc")}
     made |= {"fsum": _of_many(program, "fsum", np.sum), "prod": _of_many(program, "prod", np.prod)}
     made |= {name: lambda x, name=name: bool(getattr(np, name)(plain(x))) for name in ("isnan", "isinf", "isfinite")}
     return made | {"isclose": _is_close}
-
-
-def of_special(program: Program) -> dict[str, Callable[..., Any]]:
-    """The stand-ins of scipy.special's functions, by name."""
-    return {name: _of_arrays(program, name, formula) for name, formula in SPECIAL.items()}
 
 
 def _of_numbers(program: Program, name: str, operation: str) -> Callable[..., Any]:
@@ -116,35 +110,3 @@ def _of_many(program: Program, name: str, total: Any) -> Callable[..., Any]:
 
 def _is_close(a: Any, b: Any, *, rel_tol: float = 1e-9, abs_tol: float = 0.0) -> bool:
     return bool(abs(a - b) <= max(rel_tol * max(abs(a), abs(b)), abs_tol))
-
-
-def _of_arrays(program: Program, name: str, formula: Callable[..., Any]) -> Callable[..., Any]:
-    def function(*args: Any, **options: Any) -> Any:
-        real = getattr(importlib.import_module("scipy.special"), name)
-        if not any(map(holds_recorded, (*args, *options.values()))):
-            return real(*args, **options)
-        value = real(*map(plain, args), **{key: plain(one) for key, one in options.items()})
-        with one_call(program):
-            lifted = [lift(program, one) if holds_recorded(one) else one for one in args]
-            return settled(program, formula(program, *lifted, **options), value)
-
-    return function
-
-
-def _logsumexp(program: Program, a: Any, axis: Any = None, b: Any = None, keepdims: bool = False,
-               return_sign: bool = False) -> Any:  # fmt: skip
-    if return_sign:
-        raise NotRecorded("scipy.special.logsumexp with return_sign is not recorded")
-    return log_sum_exp(program, a, axis, b, keepdims)
-
-
-def _softmax(program: Program, x: Any, axis: Any = None) -> Any:
-    e = np.exp(x - np.max(np.asarray(plain(x)), axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
-
-
-def _log_softmax(program: Program, x: Any, axis: Any = None) -> Any:
-    return x - log_sum_exp(program, x, axis, keepdims=True)
-
-
-SPECIAL: dict[str, Callable[..., Any]] = {"logsumexp": _logsumexp, "softmax": _softmax, "log_softmax": _log_softmax}

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from gradlab.frontends.number_types import abstract_types, numpy_types, python_float
-from gradlab.frontends.recording_math import of_math, of_special
+from gradlab.frontends.recording_math import of_math
+from gradlab.frontends.recording_scipy import of_scipy
+from gradlab.frontends.subclasses import of_masked, of_matrices
 from gradlab.tape.functions import call as call_function
 from gradlab.tape.operations import plain
 from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
@@ -49,12 +51,12 @@ class RecordingNumPy:
         own = self._allocations() | self._conversions() | self._iterations() | numpy_types(self._own)
         ufuncs = {name: ListedUfunc(program, function) for name, function in UFUNCS.items()}
         self.members: dict[str, dict[str, Any]] = {
-            "numpy": ufuncs | own,
+            "numpy": ufuncs | own | of_matrices(program),
+            "numpy.ma": of_masked(program),
             "numpy.lib.stride_tricks": {"as_strided": self._as_strided},
             "math": of_math(program),
             "numbers": abstract_types(),
-            "scipy.special": of_special(program),
-        }
+        } | of_scipy(program, self._own)
         self.builtins = {"float": python_float(self._own)}
         self._lifting: dict[int, Any] = {}
 
@@ -207,8 +209,6 @@ class RecordingNumPy:
             "asfortranarray": fortran,
             "frombuffer": self._refused("np.frombuffer: what the bytes of an array stood for is not known"),
             "fromiter": lambda given, dtype=float, *args, **options: self._array(list(given), dtype, True, "C"),
-            "matrix": self._refused("np.matrix: its * is a matrix product; use np.array and @"),
-            "asmatrix": self._refused("np.asmatrix: its * is a matrix product; use np.array and @"),
         }
 
     def _array(self, given: Any, dtype: Any, copies: bool, order: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.frontends.numpy_code import Recording
-from gradlab.tape.replay import needed, replay, ties
+from gradlab.tape.replay import Run, needed, replay, ties
 
 Array = np.ndarray[Any, Any]
 
@@ -27,7 +27,7 @@ class Replayable:
         arguments: trees (tuples, records, dicts) of float arrays.
 
     program: valid for other numbers only where nothing steered it: `program.guards` is empty. result: the tree of nodes
-    that body returned.
+    that body returned. arguments: the nodes of those.
 
     Raises:
         NotRecorded: something is calculated in a way that no program holds; or whatever the functions raise.
@@ -44,6 +44,7 @@ class Replayable:
             return recording.array(recording.leaf(array, "parameter"), array.dtype)
 
         given = [mapped(leaf, argument) for argument in arguments]
+        self.arguments = mapped(recording.nodes, tuple(given))
         made = recording.call(body, SimpleNamespace(**recording.functions), *given)
         recording.whole()
         self.result = mapped(recording.nodes, made)
@@ -62,17 +63,22 @@ class Replayable:
         if only is not None:
             wanted = {key: part for key, part in self.result.items() if key in only}
             blocks = self._needed(only, wanted)
-        given = [leaf for argument in arguments for leaf in leaves(argument)]
-        changed = {
-            number: arithmetic.exact(array) if array.dtype.kind == "f" else arithmetic.stored(array)
-            for number, array in zip(self._leaves, given, strict=True)
-            if blocks is None or number in blocks
-        }
+        return mapped(self.run(arithmetic, *arguments, blocks=blocks).numbers, wanted)
+
+    def run(self, arithmetic: Any, *arguments: Any, blocks: frozenset[int] | None = None) -> Run:
+        """The whole run; arguments as for `replayed`, or with the channels that the arithmetic keeps in front."""
+        changed = {}
+        given = (leaf for argument in arguments for leaf in leaves(argument))
+        for number, array in zip(self._leaves, given, strict=True):
+            if blocks is None or number in blocks:
+                bare = array.ndim == len(self.program.blocks[number].shape)
+                to = arithmetic.exact if array.dtype.kind == "f" else arithmetic.stored
+                changed[number] = to(array) if bare else array
         run = replay(self.program, arithmetic, changed, only=blocks)
         for tie in ties(run, self.program.guards):
             what = "is decided by rounding" if tie.contrary else "is a tie"
             raise Undecided(f"{tie.where}: a comparison {what} at this point")
-        return mapped(run.numbers, wanted)
+        return run
 
     def _needed(self, only: frozenset[Any], wanted: Any) -> frozenset[int] | None:
         """The blocks that a part of the result needs; None for all of them, where something steered the run."""

@@ -19,7 +19,7 @@ from gradlab.checker.verdict import BALL_RESOLUTION, RESOLUTION, Judged, judge_b
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.recording import Recorded, Refused
 from gradlab.tape import Adjoints, replay
-from gradlab.tape.replay import EXACT, Tie, Unsupported, ties
+from gradlab.tape.replay import EXACT, Tie, Unsupported, borders, ties
 
 Array = np.ndarray[Any, Any]
 
@@ -149,7 +149,8 @@ class Prover:
             except Unsupported as error:
                 raise Refused(str(error)) from None
             if not inexact and leaves is None:
-                _decided(ties(run, recorded.program.guards))
+                guards = recorded.program.guards
+                _decided(ties(run, guards) or borders(run, guards[: recorded.loss[1]]))
             found = {path: run.stored(index)[0] for path, index in recorded.gradients.items()}
             true = self.conventions.enclosed(wanted, inexact)
             return Enclosures(bits, run.stored(recorded.outputs)[0], found, true, wanted, arithmetic.tied)

@@ -12,11 +12,13 @@ import numpy as np
 from gradlab.checker.verdict import Verdict
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.engine import PointCheck, Request
+from gradlab.gradients.engine import ask_all
 from gradlab.gradients.evidence import Evidence
 from gradlab.gradients.findings import Findings, Point
 from gradlab.gradients.guards import Observed, blind
+from gradlab.gradients.probe import Probe, Request
 from gradlab.gradients.subject import Subject
+from gradlab.gradients.witnesses import ask_witnesses
 
 Array = np.ndarray[Any, Any]
 
@@ -69,10 +71,10 @@ def inspect_at(subject: Subject, request: Request) -> Findings:
     start = time.perf_counter()
     observed = Observed(subject)
     observed.settle()
-    check = PointCheck(subject, observed, request)
+    probe = Probe(subject, observed, request)
     evidence = Evidence()
     if observed.steady:
-        evidence = check.run()
+        evidence = ask_all(probe)
         observed.needs_loss()
         observed.settle()
     if not observed.steady:
@@ -81,7 +83,7 @@ def inspect_at(subject: Subject, request: Request) -> Findings:
     return Findings(
         subject=subject,
         conventions=request.conventions,
-        found=check.found,
+        found=probe.found,
         evidence=evidence,
         notes=tuple(dict.fromkeys(notes)) if observed.steady else tuple(observed.notes),
         seconds=time.perf_counter() - start,
@@ -111,21 +113,21 @@ def _beside(name: str, subject: Subject, request: Request, bits: int) -> tuple[P
         observed = Observed(subject)
     except GradientCheckError as error:
         return Point(name, None, why=str(error)), None
-    check = PointCheck(subject, observed, request)
-    check.certify(bits, bounded=False)
-    evidence = check.evidence
+    probe = Probe(subject, observed, request)
+    probe.certify(bits, bounded=False)
+    evidence = probe.evidence
     if not evidence.is_certified:
         return Point(name, None, why=evidence.refused["certified"]), None
     report = Findings(
         subject=subject,
         conventions=request.conventions,
-        found=check.found,
+        found=probe.found,
         evidence=evidence,
         notes=tuple(dict.fromkeys([*observed.notes, *evidence.notes])),
         seed=request.seed,
     )
     if report.verdict is Verdict.DISAGREE:
-        check.witness()
+        ask_witnesses(probe)
         observed.settle()
         if not evidence.is_certified or not observed.steady:
             return Point(name, None, why=evidence.refused.get("certified", "it is not deterministic")), None

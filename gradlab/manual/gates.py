@@ -5,7 +5,7 @@ and returns the delta of each thing that the gate took.
 
     ... any leading axes   I inputs   H units
 
-Every gate runs in float32, float64, complex128 and on object arrays of balls.
+Every gate runs in float32, float64 and complex128, and recorded as a program in every other arithmetic.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 its loss, and its gradient by backpropagation through time.
 
 Each line that ends in a label is one equation of the derivation, in the derivation's own names.
-The same source runs in float32, float64 and complex128 and on object arrays of balls.
+The same source runs in float32, float64 and complex128, and recorded as a program in every other arithmetic.
 
     T steps   B batch   I inputs   H hidden units   O outputs        row vectors, time-major
 

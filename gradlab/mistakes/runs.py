@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from gradlab.arithmetic.balls import BallArithmetic, as_balls, finite, meet, midpoints, radii
+from gradlab.arithmetic.balls import BallArithmetic, as_balls, bits_in_force, finite, meet, midpoints, radii
 from gradlab.cells import Cell, Code, grad_record, records
 from gradlab.checker.locate import total_is_wrong
 from gradlab.equations import choosing, equations
@@ -121,14 +121,18 @@ def _misshapen(cell: Cell, shapes: Mapping[str, tuple[int, ...]], sizes: Mapping
 
 
 def _returned(cell: Cell, trace: Any, loss: Any, grads: Any, deltas: bool) -> Iterable[tuple[str, Any]]:
+    for quantity in cell.of_kind("trace"):
+        yield quantity.name, getattr(trace, quantity.name)
+    for quantity in cell.of_kind("loss"):
+        yield quantity.name, loss.per_step
+    yield from _of_gradient(cell, grads, deltas)
+
+
+def _of_gradient(cell: Cell, grads: Any, deltas: bool) -> Iterable[tuple[str, Any]]:
     for quantity in cell.quantities.values():
-        if quantity.kind == "loss":
-            yield quantity.name, loss.per_step
-        elif quantity.kind == "grad":
+        if quantity.kind == "grad":
             yield quantity.name, getattr(grad_record(cell, grads, quantity.by), quantity.by)
-        elif quantity.kind == "trace":
-            yield quantity.name, getattr(trace, quantity.name)
-        else:
+        elif quantity.kind not in FORWARD:
             record = getattr(grads, records(cell.module)[quantity.kind], None)
             part = getattr(record, quantity.name.removeprefix(f"{quantity.kind}_"), None)
             if deltas and part is not None:
@@ -136,10 +140,14 @@ def _returned(cell: Cell, trace: Any, loss: Any, grads: Any, deltas: bool) -> It
 
 
 class RecordedCode:
-    """Code recorded once for each set of sizes, and replayed on balls at whatever numbers a problem has."""
+    """Code recorded once for each set of sizes, and replayed on balls at whatever numbers a problem has.
+
+    Of code whose forward and loss are the cell's own the gradient alone is recorded, and starts from the cell's trace.
+    """
 
     def __init__(self, cell: Cell, code: Code) -> None:
         self.cell, self.code = cell, code
+        self._begins = code is not cell.code and code[:2] == cell.code[:2]
         self._kept: dict[Any, _RecordedOutcome] = {}
 
     def outcome(self, problem: Problem, *, deltas: bool = True) -> Outcome:
@@ -148,25 +156,33 @@ class RecordedCode:
         inputs = problem.astype(np.float64).inputs()
         key = (*problem.sizes.items(), deltas)
         if key not in self._kept:
-            self._kept[key] = self._recorded(inputs, problem.sizes, deltas)
+            self._kept[key] = self._recorded(problem, deltas)
         recorded = self._kept[key]
         if recorded.call is not None and recorded.call.program.guards:
-            recorded = self._recorded(inputs, problem.sizes, deltas)  # at other numbers it may go another way
-        return recorded.outcome(self.cell, inputs)
+            recorded = self._recorded(problem, deltas)  # at other numbers it may go another way
+        return recorded.outcome(self.cell, inputs, self._before(problem))
 
-    def _recorded(self, inputs: Inputs, sizes: Mapping[str, int], deltas: bool) -> _RecordedOutcome:
+    def _before(self, problem: Problem) -> Outcome | None:
+        """What the cell's own forward and loss give, where the code has the same."""
+        return own_outcome(self.cell, problem, bits_in_force()) if self._begins else None
+
+    def _recorded(self, problem: Problem, deltas: bool) -> _RecordedOutcome:
+        inputs, before = problem.astype(np.float64).inputs(), self._before(problem)
         failures: list[Exception] = []
 
-        def body(code: Any, inputs: Inputs) -> Any:
+        def body(code: Any, inputs: Inputs, *trace: Any) -> Any:
             try:
-                return _run(self.cell, code, inputs, deltas)[1:]
+                if not trace:
+                    return _run(self.cell, code, inputs, deltas)[1:]
+                return dict(_of_gradient(self.cell, code.gradient(*inputs, *trace), deltas)), None
             except Exception as error:  # noqa: BLE001  whatever code under test raises is a refusal
                 failures.append(error)
                 return {}, None
 
-        functions = {name: getattr(self.code, name) for name in ("forward", "loss", "gradient")}
+        names = ("gradient",) if self._begins else ("forward", "loss", "gradient")
+        functions = {name: getattr(self.code, name) for name in names}
         try:
-            call = Replayable(functions, body, inputs)
+            call = Replayable(functions, body, inputs, *([before.floats.trace] if before is not None else []))
         except NotRecorded as error:
             return _RecordedOutcome(None, f"NotRecorded: {error}")
         if call.program.unset_read() is not None:
@@ -174,7 +190,7 @@ class RecordedCode:
         if failures:
             return _RecordedOutcome(None, f"{type(failures[0]).__name__}: {failures[0]}")
         found, _ = call.result
-        refused = _misshapen(self.cell, {name: index.shape for name, index in found.items()}, sizes)
+        refused = _misshapen(self.cell, {name: index.shape for name, index in found.items()}, problem.sizes)
         if refused:
             return _RecordedOutcome(None, refused)
         for name, index in found.items():
@@ -190,18 +206,28 @@ class _RecordedOutcome(NamedTuple):
     refused: str
     unwritten: bool = False
 
-    def outcome(self, cell: Cell, inputs: Inputs) -> Outcome:
+    def outcome(self, cell: Cell, inputs: Inputs, before: Outcome | None) -> Outcome:
         if self.call is None:
             return _refusal(inputs, self.refused, self.unwritten)
         try:
-            found, total = self.call.replayed(BallArithmetic(), inputs)
+            trace = [before.trace] if before is not None else []
+            found, total = self.call.replayed(BallArithmetic(), inputs, *trace)
         except (Undecided, Unsupported) as error:
             return _refusal(inputs, str(error))
         for name, array in found.items():
             if not np.all(finite(array)):
                 return _refusal(inputs, f"{name} holds entries that are no numbers")
-        trace = cell.module.Trace(*(found[name] for name in cell.module.Trace._fields))
-        return Outcome(inputs, trace, found, total)
+        if before is not None:
+            forward = {name: before.found[name] for name in before.found if cell.quantities[name].kind in FORWARD}
+            return Outcome(inputs, before.trace, forward | found, before.total)
+        record = cell.module.Trace(*(found[name] for name in cell.module.Trace._fields))
+        return Outcome(inputs, record, found, total)
+
+
+@lru_cache(maxsize=64)
+def own_outcome(cell: Cell, problem: Problem, bits: int) -> Outcome:
+    """What the cell's own code gives, at the precision in force, which is `bits`."""
+    return recorded_code(cell, cell.code).outcome(problem)
 
 
 @lru_cache(maxsize=16)

@@ -26,7 +26,6 @@ from gradlab.oracles._reduction import reduced
 from gradlab.oracles._sensitivity import of_steps
 from gradlab.problem import Problem
 from gradlab.tape.paths import UNIT, Paths
-from gradlab.tape.replay import replay
 
 Array = np.ndarray[Any, Any]
 
@@ -50,7 +49,7 @@ def rounding(cell: Cell, problem: Problem) -> Rounding:
     n = sum(problem.sizes.values()) + T * B
     roundings = (2 * n + 16) * UNIT
     with np.errstate(all="ignore"):
-        run = replay(found.whole.program, RoundedArithmetic())
+        run = found.run(RoundedArithmetic(), problem)
         paths = Paths(run, found.whole.losses, roundings)
         derivatives: dict[str, Array] = {}
         for name, by in found.whole.wrt.items():
@@ -58,7 +57,7 @@ def rounding(cell: Cell, problem: Problem) -> Rounding:
         values = {name: run.numbers(index).bounds() for name, index in found.whole.trace.items()}
         values["loss"] = run.numbers(found.whole.total).bounds()
         for (of, uses), wanted in cell.sensitivities.items():
-            used, its = (found.whole, run) if uses == "all" else (found.steps, found.run_steps(run))
+            used, its = (found.whole, run) if uses == "all" else (found.steps, found.run_steps(run, cell, problem))
             assert used is not None
             outputs = used.trace[of]
             paths = Paths(its, outputs.reshape(-1, 1), roundings)

@@ -16,7 +16,6 @@ from gradlab.oracles._sensitivity import of_steps
 from gradlab.oracles.evidence import Evidence
 from gradlab.problem import Problem
 from gradlab.tape.adjoints import Adjoints
-from gradlab.tape.replay import replay
 
 Array = np.ndarray[Any, Any]
 
@@ -29,7 +28,7 @@ def evidence(cell: Cell, problem: Problem, bits: int = 128) -> Evidence:
 
     found = recorded(cell, problem)
     with precision(bits):
-        run = replay(found.whole.program, BallArithmetic())
+        run = found.run(BallArithmetic(), problem)
         values = {name: run.stored(index)[0] for name, index in found.whole.trace.items()}
         values["loss"] = run.stored(found.whole.total)[0]
         of_all = _of_all_losses(cell)
@@ -41,7 +40,7 @@ def evidence(cell: Cell, problem: Problem, bits: int = 128) -> Evidence:
             else:
                 values |= reduced(cell, name, adjoints.rows(by))
         for (of, uses), wanted in cell.sensitivities.items():
-            used, its = (found.whole, run) if uses == "all" else (found.steps, found.run_steps(run))
+            used, its = (found.whole, run) if uses == "all" else (found.steps, found.run_steps(run, cell, problem))
             assert used is not None
             outputs = used.trace[of]
             adjoints = Adjoints(its, outputs.reshape(-1, 1))

@@ -91,14 +91,14 @@ class Adjoints:
             partials: tuple[Any, ...] = (None,)
         else:
             partials = self.run.partials(block)
-        for index, partial in zip(block.operands, partials, strict=True):
+        for index, start, partial in zip(block.operands, self.run.spans(block), partials, strict=True):
             summed = self._is_summed(index)
             at = reached.sum(axis=0, keepdims=True) if summed and len(reached) > 1 else reached
             if partial is not None:
                 at = at * (partial if isinstance(partial, int) else np.asarray(partial)[None])
             if block.operation in ("sum", "max", "min"):
                 at = np.broadcast_to(at, (len(at), *index.shape))
-            self._add(index, at, -1 if summed else first)
+            self._add(index, at, -1 if summed else first, start)
 
     def _through_product(self, block: Block, first: int) -> None:
         """Of C = A B, the adjoint of A is that of C times Bᵀ, and that of B is Aᵀ times that of C."""
@@ -147,8 +147,12 @@ class Adjoints:
         self._apart |= bool(summed.any())
         return False
 
-    def _add(self, index: Array, found: Array, first: int) -> None:
-        """Add (rows, …) to the nodes' adjoints from row `first` on, or to their sums; either broadcasts."""
+    def _add(self, index: Array, found: Array, first: int, start: int | None = None) -> None:
+        """Add (rows, …) to the nodes' adjoints from row `first` on, or to their sums; either broadcasts.
+
+        Args:
+            start: the first of the nodes, where they follow each other.
+        """
         if not found.size or not index.size:
             return
         index = index.reshape((1,) * (found.ndim - 1 - index.ndim) + index.shape)
@@ -159,8 +163,11 @@ class Adjoints:
             found = np.broadcast_to(found, (len(found), *index.shape))
         found = found.reshape(len(found), -1)
         rows = slice(first, -1) if first >= 0 else slice(-1, None)
-        at = index.reshape(-1)
-        if span(at) is None and len(np.unique(at)) < len(at):
+        at: Any = index.reshape(-1)
+        start = span(at) if start is None else start
+        if start is not None:
+            at = slice(start, start + len(at))
+        if start is None and len(np.unique(at)) < len(at):
             for row, each in zip(self._found[rows], found, strict=True):
                 np.add.at(row, at, each)
         elif (self._first[at] == self._rows).all():

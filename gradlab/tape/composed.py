@@ -9,7 +9,7 @@ import numpy as np
 
 from gradlab.tape.operations import compare, elementwise, plain, power, select
 from gradlab.tape.program import Program
-from gradlab.tape.recorded import lift
+from gradlab.tape.recorded import NotRecorded, lift
 
 Array = np.ndarray[Any, Any]
 
@@ -66,14 +66,20 @@ def _xlogy(program: Program, x: Any, y: Any) -> Any:
     return select(program, zero, 0.0, x * np.log(select(program, zero, 1.0, y)))
 
 
+def _gamma(program: Program, x: Any) -> Any:
+    if not np.all(compare(program, "greater", x, 0)):
+        raise NotRecorded("the gamma function below 0 is not recorded")
+    return np.exp(_named("gammaln")(program, x))
+
+
 def _named(name: str) -> Callable[[Program, Any], Any]:
     """A function that NumPy has not, as the operation of that name; its value is known to the caller."""
     return lambda program, x: elementwise(program, name, x, value=np.full(np.shape(x), np.nan))
 
 
 # SciPy's own ufuncs, some of them of the name of a NumPy function.
-_SPECIAL = """expit logit log_expit xlogy xlog1py entr rel_entr kl_div ndtr log_ndtr erf erfc gammaln psi digamma betaln
-    log1p expm1 cbrt exp2 exp10 huber pseudo_huber"""
+_SPECIAL = """expit logit log_expit xlogy xlog1py entr rel_entr kl_div ndtr log_ndtr erf erfc gammaln gamma psi digamma
+    betaln log1p expm1 cbrt exp2 exp10 huber pseudo_huber"""
 SPECIAL = frozenset(_SPECIAL.split())
 
 
@@ -118,6 +124,7 @@ COMPOSED: dict[str, Callable[..., Any]] = {
     "erf": _named("erf"),
     "erfc": _named("erfc"),
     "gammaln": _named("gammaln"),
+    "gamma": _gamma,
     "psi": _named("digamma"),
     "betaln": lambda program, a, b: (
         _named("gammaln")(program, a) + _named("gammaln")(program, lift(program, b)) - _named("gammaln")(program, a + b)

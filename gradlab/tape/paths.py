@@ -71,9 +71,10 @@ class Paths:
         if block.operation == "sum":
             self._add(block.operands[0], reached)
             return
-        for index, partial in zip(block.operands, self.run.partials(block), strict=True):
+        spans = self.run.spans(block)
+        for index, start, partial in zip(block.operands, spans, self.run.partials(block), strict=True):
             found = reached if partial is None else self._times(reached, *self.run.arithmetic.sizes(partial))
-            self._add(index, found)
+            self._add(index, found, start)
 
     def _times(self, reached: Array, size: Any, slack: Any) -> Array:
         """Sums (2, R, …) through partials that broadcast against them."""
@@ -110,11 +111,16 @@ class Paths:
             through_a = self._times(reached[..., :, None, :], size_a[..., :, :, None], slack_a[..., :, :, None]).sum(
                 axis=-3
             )
-        self._add(a, through_b)
-        self._add(b, through_a)
+        starts = self.run.spans(block)
+        self._add(a, through_b, starts[0])
+        self._add(b, through_a, starts[1])
 
-    def _add(self, index: Array, sums: Array) -> None:
-        """Add sums (2, R, …) to those of the nodes; either broadcasts against the other."""
+    def _add(self, index: Array, sums: Array, start: int | None = None) -> None:
+        """Add sums (2, R, …) to those of the nodes; either broadcasts against the other.
+
+        Args:
+            start: the first of the nodes, where they follow each other.
+        """
         if not sums.size or not index.size:
             return
         index = index.reshape((1,) * (sums.ndim - 2 - index.ndim) + index.shape)
@@ -124,5 +130,8 @@ class Paths:
             self.operations += math.prod(shape[i] for i in spread)
             sums = sums.sum(axis=tuple(i + 2 for i in spread), keepdims=True)
             sums = np.broadcast_to(sums, (2, self.rows, *index.shape))
-        np.add.at(self._flat, (self._offsets + index.reshape(-1)).reshape(-1), sums.reshape(-1))
+        if start is not None:
+            self._sums[:, :, start : start + index.size] += sums.reshape(2, self.rows, -1)
+        else:
+            np.add.at(self._flat, (self._offsets + index.reshape(-1)).reshape(-1), sums.reshape(-1))
         self.operations += 1

@@ -86,6 +86,10 @@ def _einsum(program: Program, *given: Any, out: Any = None, **options: Any) -> A
     found = total.transpose([labels.index(label) for label in result])
     if not np.array_equal(np.asarray(plain(found)), value, equal_nan=True):
         found = settled(program, found, value)
+    if len(operands) > 1:  # laid out as NumPy lays it out: the order of later sums depends on it
+        index = np.empty_like(value, np.intp, subok=False)
+        index[...] = nodes(found)
+        found = recorded(program, index, found.format)
     return into(program, out, as_scalar(found))
 
 

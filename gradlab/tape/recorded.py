@@ -7,6 +7,8 @@ appends a block to the program, with the floats that NumPy gives. What NumPy can
     kind    array, numpy (a scalar as np.float64 is one) or python (as float is one): scalars are immutable, and
             Python's floats have a power of their own
     format  float64, float32 or float16: what the run calculates in
+
+NumPy's arrays have that many methods: those that need more than a row stand here, the others in `methods`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,9 @@ Array = np.ndarray[Any, Any]
 # Numbers that no rounding has touched before they came here; all others may stand for something near.
 EXACT = ("parameter", "upstream", "unset")
 
+# What they give moves with nothing, but where they jump.
+STEPS = ("sign", "floor", "ceil", "rint", "trunc", "detach")
+
 # From this size on a factor of products is kept in the arithmetic's own form, if it is used again.
 LARGE = 1024
 
@@ -62,13 +65,17 @@ class Run:
 
     def operands(self, block: Block) -> list[Any]:
         """The numbers of what a block's operation takes."""
-        spans = self.program.spans.get(id(block))
-        if spans is None:
-            spans = self.program.spans[id(block)] = tuple(map(span, block.operands))
         found = []
-        for index, start in zip(block.operands, spans, strict=True):
+        for index, start in zip(block.operands, self.spans(block), strict=True):
             stored = self.store.take(index, axis=1) if start is None else self._stretch(start, index.size, index.shape)
             found.append(self.arithmetic.numbers(stored))
+        return found
+
+    def spans(self, block: Block) -> tuple[int | None, ...]:
+        """Of each operand the first node, where its nodes follow each other; else None."""
+        found = self.program.spans.get(id(block))
+        if found is None:
+            found = self.program.spans[id(block)] = tuple(map(span, block.operands))
         return found
 
     def result(self, block: Block) -> Any:
@@ -176,6 +183,38 @@ def ties(run: Run, guards: Iterable[Guard]) -> list[Tie]:
             if not (np.where(wanted, holds, fails) | one).all():
                 found.append(Tie(guard, bool((np.where(wanted, fails, holds) & ~one).any())))
     return found
+
+
+def borders(run: Run, guards: Iterable[Guard]) -> list[Tie]:
+    """The comparisons of equal numbers of which some depend on a parameter: beside this point they go both ways."""
+    found, moves = [], None
+    for guard in guards:
+        equal, _ = run.arithmetic.compare("equal", run.numbers(guard.left), run.numbers(guard.right))
+        equal &= run.program.same(guard.left) != run.program.same(guard.right)
+        if equal.any():
+            moves = moving(run.program) if moves is None else moves
+            if (equal & (moves[guard.left] | moves[guard.right])).any():
+                found.append(Tie(guard, False))
+    return found
+
+
+def moving(program: Program) -> Array:
+    """(N,) whether a node depends on a parameter, and moves with it."""
+    moves = np.zeros(program.length, bool)
+    for block in program.blocks:
+        reached: list[Any] = [moves[index] for index in block.operands]
+        if block.operation in STEPS:
+            continue
+        if block.operation == "numbers":
+            found: Any = block.parameter == "parameter"
+        elif block.operation in ("sum", "max", "min"):
+            found = reached[0].any(axis=block.parameter, keepdims=True)
+        elif block.operation == "product":
+            found = reached[0].any(axis=-1)[..., None] | reached[1].any(axis=-2)[..., None, :]
+        else:
+            found = np.logical_or.reduce(np.broadcast_arrays(*reached)) if len(reached) > 1 else reached[0]
+        moves[block.start : block.stop] = np.broadcast_to(found, block.shape).reshape(-1)
+    return moves
 
 
 def span(index: Array) -> int | None:

@@ -200,6 +200,12 @@ def test_overlap_containment_and_gaps():
     assert gaps(a, b)[0] == 0 and 0.99 < gaps(a, b)[1] <= 1
 
 
+def test_readers_take_balls_and_real_numbers():
+    assert overlaps([1, 2.0, np.float32(3)], [1.0, 2, True]).tolist() == [True, True, False]
+    with pytest.raises(TypeError, match="expected a ball or a real number, got str"):
+        overlaps("a", [1.0])
+
+
 def test_side_by_side():
     a = np.array([arb(1), arb(0, 1e-300), arb("nan"), arb(1)], object)
     b = np.array([arb(1, 1e-12), arb(0), arb(1), arb(2)], object)

@@ -293,3 +293,18 @@ def test_an_estimate_still_disagrees_where_the_proof_does(tmp_path: Path) -> Non
     (tmp_path / "mine.py").write_text(source.replace("= (y_hat - y) * y_hat", "= 2 * (y_hat - y) * y_hat"))
     found = compare("rnn", code=tmp_path / "mine.py", oracles=["certified", "finite_difference"])
     assert found.judged["delta_output"]["finite_difference"].disagree.any()
+
+
+FFT = "multiply(delta_hidden, W_input.T)  "
+
+
+def test_of_code_that_cannot_be_recorded_nothing_is_certified(edited: Callable[..., Path], problem: Any) -> None:
+    """Floats alone can show that it is wrong, and never that it is right; the report says why."""
+    for factor, verdict in (("1", Verdict.CANNOT_TELL), ("2", DISAGREE)):
+        path = edited((FFT, f"{factor} * np.fft.ifft(np.fft.fft(multiply(delta_hidden, W_input.T))).real  "))
+        comparison = gradlab.compare("rnn", problem(), code=path)
+        assert comparison.verdict is verdict and "certified" not in comparison.evidence
+        report = gradlab.check("rnn", code=path, examples=3)
+        assert report.verdict is verdict
+        for text in (str(comparison), str(report)):
+            assert "Nothing is certified." in text and "cannot be certified" in text

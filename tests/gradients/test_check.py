@@ -355,3 +355,13 @@ def test_many_coordinates_are_sampled_and_it_is_said() -> None:
 def test_a_second_run_gives_the_same() -> None:
     first, second = (check_gradient(inverse, inverse_grad, W, seed=3).to_json() for _ in range(2))
     assert first | {"seconds": 0} == second | {"seconds": 0}
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [lambda w: np.sum(np.where(w > 0, w, 0.0)), lambda w: np.sum(w * (w > 0)), lambda w: np.sum(np.maximum(w, 0))],
+    ids=["where", "mask", "maximum"],
+)
+@pytest.mark.parametrize("grad", [lambda w: (w > 0) * 1.0, lambda w: (w >= 0) * 1.0], ids=["below", "above"])
+def test_neither_side_of_a_kink_is_proven_wrong(loss, grad) -> None:
+    assert not check_gradient(loss, grad, np.array([0.0, 1.0, -1.0])).proven

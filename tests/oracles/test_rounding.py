@@ -1,11 +1,14 @@
 """The derived bounds: they hold for the hand-written code's own float64, and they are no larger than they need be.
 
-They are held against the same formulas carried out one number at a time, on Variables of Rounded.
+They are held against the same formulas carried out on one number at a time, and on one step of one path at a time.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,96 +17,155 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from gradlab import cells
-from gradlab.arithmetic import Rounded, bounds, pullback, rounded, variables
-from gradlab.arithmetic import rounding as rounding_in
 from gradlab.arithmetic.balls import balls, midpoints, precision, radii
-from gradlab.arithmetic.rounded import RoundedArithmetic
-from gradlab.equations import nudged
+from gradlab.arithmetic.rounded import FORMATS, Numbers, RoundedArithmetic
+from gradlab.oracles._recording import recorded
 from gradlab.oracles._reduction import reduced
 from gradlab.oracles._rounding import rounding
 from gradlab.oracles._sensitivity import of_steps, single_steps
 from gradlab.strategies import problems
 from gradlab.tape import Program, nodes, replay
+from gradlab.tape.derivatives import PARTIALS
 from gradlab.tape.paths import TINY, UNIT, Paths
-from gradlab.tape.recorded import recorded
+from gradlab.tape.recorded import recorded as array_of
+
+FORM = FORMATS[np.dtype(np.float64)]
 
 
-class PathSum:
-    """The sums of `Paths` at one node, the rows (R,): of Π |p|, and of the error that it may carry."""
+class OneAtATime:
+    """A run on bounds, and the sums over paths, from a program's blocks, one number and one path's step after another.
 
-    def __init__(self, magnitude: Any, error: Any, roundings: float) -> None:
-        self.magnitude, self.error, self.roundings = magnitude, error, roundings
+    sums: by row and node, Σ Π |p| and the error that it may carry.
+    """
 
-    def __add__(self, other: Any) -> Any:
-        return PathSum(self.magnitude + other.magnitude, self.error + other.error, self.roundings)
+    def __init__(self, program: Program, numbers: dict[int, Any], roundings: float) -> None:
+        self.program, self.roundings = program, roundings
+        self.arithmetic = RoundedArithmetic()
+        self.values: list[Numbers] = []
+        for number, block in enumerate(program.blocks):
+            if block.operation == "numbers":
+                floats = program.span(block.start, block.stop)
+                given = numbers[number] if number in numbers else self.arithmetic.exact(floats)
+                self.values += [Numbers(one, FORM) for one in np.reshape(given, (4, -1, 1)).swapaxes(0, 1)]
+            else:
+                self.values += [self._computed(block, at) for at in np.ndindex(block.shape)]
 
-    def __mul__(self, partial: Any) -> Any:
-        size, slack = abs(partial), 0.0
-        if type(partial) is Rounded:
-            size, slack = abs(partial.closed().v) + partial.closed().e, partial.closed().e
-        if size == 0:
-            return PathSum(0 * np.nan_to_num(self.magnitude), 0 * np.nan_to_num(self.error), self.roundings)
-        if not math.isfinite(size):
-            unknown = np.where(self.magnitude > 0, np.inf, 0.0)
-            return PathSum(unknown, unknown, self.roundings)
-        magnitude = size * self.magnitude
+    def _operands(self, block: Any, at: tuple[int, ...]) -> list[int]:
+        """The nodes that one entry of an elementwise operation takes."""
+        return [int(np.broadcast_to(index, block.shape)[at]) for index in block.operands]
+
+    def _terms(self, block: Any, at: tuple[int, ...]) -> list[tuple[int, int]]:
+        """The pairs of nodes whose products one entry of a matrix product is the sum of."""
+        a, b = block.operands
+        *stack, i, j = at
+        return list(zip(a[(*stack, i)].tolist(), b[(*stack, slice(None), j)].tolist(), strict=True))
+
+    def _summed(self, block: Any, at: tuple[int, ...]) -> list[int]:
+        """The nodes that one entry of a sum over axes adds up."""
+        index = block.operands[0]
+        part = index[tuple(slice(None) if k in block.parameter else at[k] for k in range(index.ndim))]
+        return [int(one) for one in part.flat]
+
+    def _computed(self, block: Any, at: tuple[int, ...]) -> Numbers:
+        if block.operation == "sum":
+            return functools.reduce(operator.add, (self.values[node] for node in self._summed(block, at)))
+        if block.operation == "product":
+            products = (self.values[a] * self.values[b] for a, b in self._terms(block, at))
+            return functools.reduce(operator.add, products)
+        operands = [self.values[node] for node in self._operands(block, at)]
+        return self.arithmetic.function(block.operation, *operands, parameter=block.parameter)
+
+    def bounds(self, outputs: Any, wrt: Any) -> Any:
+        """(R, …): on the derivatives of each row's sum by nodes."""
+        rows = outputs.reshape(len(outputs), -1)
+        sums = np.zeros((self.program.length, 2, len(rows)))
+        for row, seeds in enumerate(rows):
+            for node in seeds:
+                sums[node, 0, row] += 1
+        for block in reversed(self.program.blocks):
+            for k, at in reversed([*enumerate(np.ndindex(block.shape))]):
+                for node, partial in self._partials(block, at, block.start + k):
+                    sums[node] += self._through(sums[block.start + k], partial)
         with np.errstate(all="ignore"):
-            error = size * self.error + slack * self.magnitude + self.roundings * magnitude
-        error = np.where(np.isnan(error), np.inf, error)
-        return PathSum(magnitude, error + TINY * (self.magnitude > 0), self.roundings)
+            found = (sums[:, 1] + self.roundings * sums[:, 0])[wrt]
+        return np.moveaxis(found, -1, 0)
 
-    def bound(self) -> Any:
-        return self.error + self.roundings * self.magnitude
+    def _partials(self, block: Any, at: tuple[int, ...], node: int) -> Iterator[tuple[int, Any]]:
+        if block.operation == "sum":
+            yield from ((one, None) for one in self._summed(block, at))
+        elif block.operation == "product":
+            for a, b in self._terms(block, at):
+                yield a, self.values[b]
+                yield b, self.values[a]
+        elif block.operation != "numbers":
+            operands = self._operands(block, at)
+            values = [self.values[one] for one in operands]
+            partials = PARTIALS[block.operation](self.arithmetic, block.parameter, self.values[node], *values)
+            yield from zip(operands, partials, strict=True)
+
+    def _through(self, sums: Any, partial: Any) -> Any:
+        magnitude, error = sums
+        if partial is None:
+            return sums
+        size, slack = 1.0, 0.0
+        if isinstance(partial, Numbers):
+            _, slack, largest, _ = partial.closed().parts[:, 0].tolist()
+            size = largest + slack
+        if size == 0:
+            return 0 * np.nan_to_num(sums)
+        if not math.isfinite(size):
+            return np.stack([np.where(magnitude > 0, np.inf, 0.0)] * 2)
+        with np.errstate(all="ignore"):
+            moved = size * error + slack * magnitude + self.roundings * size * magnitude
+        return np.stack([size * magnitude, np.where(np.isnan(moved), np.inf, moved) + TINY * (magnitude > 0)])
 
 
 def one_at_a_time(cell: Any, problem: Any) -> dict[str, Any]:
-    """Every bound of `rounding`, by scalars."""
+    """Every bound of `rounding`, number by number."""
+    made, inputs = recorded(cell, problem), problem.astype(np.float64).inputs()
+    T, B, _ = problem.x.shape
+    roundings = (2 * (sum(problem.sizes.values()) + T * B) + 16) * UNIT
 
-    def run(inputs: Any) -> Any:
-        shapes = {
-            name: [{**problem.sizes, "T": len(inputs.x), "B": inputs.x.shape[1]}[a] for a in cell.axes[name]]
-            for name in cell.nudges
+    def run(forward: Any, given: dict[str, Any]) -> OneAtATime:
+        blocks = {block.start: number for number, block in enumerate(forward.call.program.blocks)}
+        wrt = forward.wrt | {"y": forward.call.arguments[0]["y"]}
+        arithmetic = RoundedArithmetic()
+        numbers = {
+            blocks[int(wrt[name].flat[0])]: one if np.ndim(one) > wrt[name].ndim else arithmetic.exact(one)
+            for name, one in given.items()
         }
-        wrt = {name: variables(array) for name, array in inputs.named()}
-        wrt |= {name: variables(np.full(shape, Rounded(0))) for name, shape in shapes.items()}
-        apart = {name: array[..., None, :] for name, array in wrt.items()}
-        params = type(inputs.params)(**{name: wrt[name] for name in inputs.params._fields})
-        state = type(inputs.state)(**{name: apart[name] for name in inputs.state._fields})
-        trace = nudged(cell.code.forward, cell.nudges)(params, apart["x"], state, nudges=apart)
-        losses = cell.code.loss(trace.y_hat, inputs.y[..., None, :]).per_step
-        return wrt, {name: array[..., 0, :] for name, array in trace._asdict().items()}, losses
+        return OneAtATime(forward.call.program, numbers, roundings)
 
-    def derivatives(outputs: Any, by: Any) -> Any:
-        rows = np.eye(len(outputs))
-        seeds = [PathSum(row, 0 * row, roundings) for row, out in zip(rows, outputs, strict=True) for _ in out.flat]
-        sums = pullback([one for out in outputs for one in out.flat], seeds, [by])[0]
-        zero = np.zeros(len(outputs))
-        found = np.array([one.bound() if isinstance(one, PathSum) else zero for one in sums.flat])
-        return np.moveaxis(found.reshape(*sums.shape, len(outputs)), -1, 0)
+    def bounds(on: OneAtATime, index: Any) -> Any:
+        return np.array([on.values[node].bounds()[0] for node in index.flat]).reshape(index.shape)
 
-    value = np.frompyfunc(lambda x: x.value, 1, 1)
-    with rounding_in(np.float64), np.errstate(all="ignore"):
-        T, B, _ = problem.x.shape
-        roundings = (2 * (sum(problem.sizes.values()) + T * B) + 16) * UNIT
-        inputs = problem.inputs(rounded)
-        wrt, trace, losses = run(inputs)
-        found = {name: bounds(value(array)) for name, array in trace.items()}
-        found |= {"loss": bounds(value(losses).sum(axis=1)), "each loss": bounds(value(losses))}
-        for name, by in wrt.items():
-            found |= reduced(cell, name, derivatives(losses, by))
+    with np.errstate(all="ignore"):
+        whole = run(made.whole, dict(inputs.named()) | {"y": inputs.y})
+        found = {name: bounds(whole, index) for name, index in made.whole.trace.items()}
+        found |= {"loss": bounds(whole, made.whole.total), "each loss": bounds(whole, made.whole.losses)}
+        for name, by in made.whole.wrt.items():
+            found |= reduced(cell, name, whole.bounds(made.whole.losses, by))
         for (of, uses), wanted in cell.sensitivities.items():
-            values = {name: value(array) for name, array in trace.items()}
-            used = (wrt, trace) if uses == "all" else run(single_steps(cell, inputs, values))[:2]
-            outputs = used[1][of]
+            forward, on = made.whole, whole
+            if uses == "own":
+                nodes = inputs._replace(state=type(inputs.state)(*(forward.wrt[name] for name in inputs.state._fields)))
+                steps = single_steps(cell, nodes, forward.trace)
+                before = {
+                    name: np.concatenate([whole.values[n].parts for n in index.flat], -1).reshape(4, *index.shape)
+                    for name, index in steps.state._asdict().items()
+                }
+                forward = made.steps
+                on = run(forward, dict(steps.named()) | {"y": steps.y} | before)
+            outputs = forward.trace[of]
             for quantity in wanted:
-                by = used[0][quantity.by]
-                rows = derivatives(outputs.reshape(-1, 1), by)
+                by = forward.wrt[quantity.by]
+                rows = on.bounds(outputs.reshape(-1, 1), by)
                 found[quantity.name] = of_steps(rows.reshape(*outputs.shape, *by.shape), T)
         return found
 
 
 def differ(cell: Any, problem: Any) -> list[str]:
-    """The bounds that are smaller than by scalars, or larger by more than 1e-11; beyond what summing in order costs."""
+    """The bounds that are smaller than number by number, or larger by more than 1e-11."""
     made = rounding(cell, problem)
     found = made.values | made.derivatives | {"each loss": made.losses}
     wanted = one_at_a_time(cell, problem)
@@ -138,7 +200,9 @@ def test_all_at_once_is_one_at_a_time_where_floats_end(weight: float, lab: Any) 
 def test_a_bound_that_leaves_out_a_term_is_seen(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step's product has two factors: without what comes through one of them the bounds are too small."""
     add = Paths._add
-    monkeypatch.setattr(Paths, "_add", lambda self, index, sums: add(self, index, sums * (sums.ndim != 4)))
+    monkeypatch.setattr(
+        Paths, "_add", lambda self, index, sums, start: add(self, index, sums * (sums.ndim != 4), start)
+    )
     assert "delta_implicit" in differ(lab.rnn, lab.problem())
 
 
@@ -218,7 +282,7 @@ def test_one_unit_one_step_by_hand(lab: Any) -> None:
 
 def test_path_sums_add_and_multiply_as_the_formula_says() -> None:
     program = Program()
-    x = recorded(program, program.append("numbers", (), np.array([2.0]), "parameter"))
+    x = array_of(program, program.append("numbers", (), np.array([2.0]), "parameter"))
     used = nodes(x * -3.0 + x * 0.5 + x * 0.0)
     paths = Paths(replay(program, RoundedArithmetic()), used.reshape(1, 1), 4 * UNIT)
     assert paths.bounds(nodes(x))[0] == pytest.approx([3.5 * 8 * UNIT], rel=1e-12)

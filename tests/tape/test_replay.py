@@ -7,7 +7,7 @@ from gradlab.arithmetic.balls import BallArithmetic, balls, midpoints, precision
 from gradlab.arithmetic.floats import FloatArithmetic
 from gradlab.arithmetic.rounded import RoundedArithmetic
 from gradlab.tape import replay
-from gradlab.tape.replay import Unsupported, span, ties
+from gradlab.tape.replay import Unsupported, borders, moving, span, ties
 
 
 def asked(engine, function, x, moved=None):
@@ -77,6 +77,35 @@ def test_a_number_is_itself_however_wide_its_ball(engine):
     made = engine.record(lambda x: np.exp(x)[np.argmax(np.exp(x))] if x[0] >= x[0] else x, np.array([0.1, 0.2]))
     with precision(30):
         assert not ties(replay(made.program, BallArithmetic()), made.program.guards)
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        (lambda x: np.where(x > 1, x, 0), True),
+        (lambda x: x * (x >= 1), True),
+        (lambda x: x if x[0] > 1 else -x, True),
+        (lambda x: x if np.sum(x) == 3.5 else -x, True),
+        (lambda x: x * x[:1].astype(int), True),
+        (lambda x: np.where(x > 0.9, x, 0), False),
+        (lambda x: x * np.round(x * 1.25).astype(int), False),
+        (lambda x: x * (np.ones(3) > 1.0), False),
+        (lambda x: x if x[0] >= x[0] else -x, False),
+    ],
+)
+def test_at_a_border_that_a_parameter_crosses_the_run_goes_both_ways(function, found, engine):
+    made = engine.record(function, np.array([1.0, 2.0, 0.5]))
+    run = engine.on_balls(made)
+    assert not ties(run, made.program.guards)
+    assert bool(borders(run, made.program.guards)) is found
+
+
+def test_what_depends_on_a_parameter(engine):
+    data = np.array([[2.0, 0.0], [0.0, 3.0]])
+    made = engine.record(
+        lambda x: np.concatenate([(data @ np.diag(x)).ravel(), np.sum(data, 0), np.maximum(data[0], x)]), np.ones(2)
+    )
+    assert moving(made.program)[made.index].tolist() == [True] * 4 + [False] * 2 + [True] * 2
 
 
 def test_the_guard_names_the_line(engine):

@@ -13,9 +13,9 @@ import numpy as np
 from gradlab.checker.verdict import Verdict
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.engine import Request
 from gradlab.gradients.findings import Findings
 from gradlab.gradients.points import inspect_at
+from gradlab.gradients.probe import Request
 from gradlab.gradients.repair.copies import Copied
 from gradlab.gradients.subject import Subject
 from gradlab.gradients.tree import mapped, tree, walked
