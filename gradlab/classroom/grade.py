@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.arithmetic import balls, finite, midpoints, overlaps, precision
+from gradlab.arithmetic.balls import as_balls
 from gradlab.cells import Cell, cell, run
 from gradlab.checker.allowance import allowance
 from gradlab.checker.check import _compare
@@ -229,9 +230,9 @@ def _graded(cell: Cell, attempts: Sequence[_Attempt], label: str, name: str) -> 
 
 
 def _where(cell: Cell, one: _Attempt, name: str, wrong: Array) -> tuple[tuple[int, ...], str]:
-    given = {**one.right, name: one.exact[name]}
-    right = returned(cell, one.inputs, one.right)
-    return _steps(cell, one.inputs, right.trace, given, name, wrong, one.right[name])
+    exact = {other: as_balls(value) for other, value in one.right.items()}
+    given = exact | {name: as_balls(one.exact[name])}
+    return _steps(cell, one.inputs, returned(cell, one.inputs, exact).trace, given, name, wrong, exact[name])
 
 
 def _whole(
