@@ -27,7 +27,7 @@ from commands import Said, defects, forked, left_running, spawn, spent
 from measure import Result, Table, duration
 
 from gradlab.addition.train import Run, Settings, save
-from gradlab.grading import write_lesson
+from gradlab.classroom import write_lesson
 from gradlab.manual import rnn
 
 DERIVATIONS = Path(__file__).parents[1] / "derivations"
@@ -311,7 +311,7 @@ def _kill(victim: str, patience: float, after: float) -> bool:
             if folder.name.isdigit():
                 with contextlib.suppress(OSError):
                     line = (folder / "cmdline").read_bytes()
-                    if b"gradlab.grading.child" in line and f"/{victim}".encode() in line and b"killed-" in line:
+                    if b"gradlab.classroom.child" in line and f"/{victim}".encode() in line and b"killed-" in line:
                         time.sleep(after)
                         os.kill(int(folder.name), signal.SIGKILL)
                         return True

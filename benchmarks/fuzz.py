@@ -25,7 +25,7 @@ from commands import Said, defects, forked
 from measure import Result, Table, duration, memory
 
 from gradlab.addition.train import Run, Settings, save
-from gradlab.grading import write_lesson
+from gradlab.classroom import write_lesson
 from gradlab.manual import rnn
 from gradlab.verifier import verify_text
 

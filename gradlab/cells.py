@@ -15,15 +15,21 @@ What a meaning may say, for an intermediate `net` and a weight `W`:
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
+from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 from gradlab.equations import equations
 from gradlab.problem import Inputs, axes
 
+# Those that ship with gradlab. Others are files, named by their path, or modules that a package announces as entry
+# points of the group `gradlab.cells`; once loaded they are known by the name that their labels begin with.
 CELLS = {
     "rnn": "gradlab.manual.rnn",
     "rtrl": "gradlab.manual.rtrl",
@@ -97,6 +103,11 @@ class Cell:
     quantities: dict[str, Quantity]
 
     @property
+    def key(self) -> str:
+        """What `cell` finds it by in another process: its name, or the path of its file."""
+        return _FILES.get(self.name, self.name)
+
+    @property
     def equations(self) -> dict[str, Any]:
         """The labelled equations of forward, loss and bptt by label, in the order of the derivation."""
         return {k: v for f in self.code[:3] for k, v in equations(f).items()}
@@ -138,22 +149,118 @@ class Cell:
         return {name: meaning.removesuffix("(-1)") for name, meaning in said.items()}
 
 
-@cache
+class CellError(TypeError):
+    """A file that is no cell: the message says what is missing, and where."""
+
+
+_FILES: dict[str, str] = {}
+_OWN: dict[str, Cell] = {}
+
+
+def known() -> list[str]:
+    """The names of all cells there are: shipped, announced by a package, loaded from a file."""
+    return list(dict.fromkeys([*CELLS, *_announced(), *_OWN]))
+
+
 def cell(name: str) -> Cell:
-    """The registered cell of that name.
+    """The cell of that name, or that a file defines; it is loaded when it is first asked for.
+
+    Args:
+        name: of a registered cell, or the path of a Python file, "mycell.py". What a file must define stands in
+            CONTRIBUTING.
 
     Raises:
         UnknownName: no such cell; the message lists those there are.
+        CellError: the file cannot be loaded, or is no cell.
     """
-    if name not in CELLS:
-        raise UnknownName(f"no cell is called {name!r}; there are {', '.join(CELLS)}")
-    module = importlib.import_module(CELLS[name])
-    code = Code.of(module, CELLS[name])
-    declared = {quantity.name: quantity for quantity in _declared(name, module)}
+    if name in _OWN:
+        return _OWN[name]
+    if name.endswith(".py"):
+        return _from_file(Path(name))
+    if name in CELLS:
+        return _shipped(name)
+    if name in _announced():
+        return _announced_cell(name)
+    raise UnknownName(f"no cell is called {name!r}; there are {', '.join(known())}, or name a file, mycell.py")
+
+
+@cache
+def _shipped(name: str) -> Cell:
+    return _made(importlib.import_module(CELLS[name]), CELLS[name], name)
+
+
+@cache
+def _announced() -> dict[str, str]:
+    """The modules that installed packages announce, by the name of their cell."""
+    return {point.name: point.value for point in metadata.entry_points(group="gradlab.cells")}
+
+
+@cache
+def _announced_cell(name: str) -> Cell:
+    where = _announced()[name]
+    try:
+        return _made(importlib.import_module(where), where, name)
+    except ImportError as error:
+        raise CellError(f"{where}: the cell {name} cannot be imported: {error}") from None
+
+
+def _from_file(path: Path) -> Cell:
+    """Load a cell from its file, once; its module stays known, so that what it defines can go to other processes."""
+    full = str(path.resolve())
+    for name, file in _FILES.items():
+        if file == full:
+            return _OWN[name]
+    if not path.is_file():
+        raise UnknownName(f"{path}: {'not a file' if path.exists() else 'no such file'}, so no cell")
+    name = f"gradlab_cell_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, full)
+    if spec is None or spec.loader is None:
+        raise CellError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001  whatever the file raises is said of it
+        del sys.modules[name]
+        line = getattr(error, "lineno", None)
+        raise CellError(
+            f"{path}{f':{line}' if line else ''}: importing it raises {type(error).__name__}: {error}"
+        ) from None
+    found = _made(module, str(path), None)
+    if found.name in CELLS:
+        raise CellError(
+            f"{path}: its labels begin with {found.name}, which is a cell of gradlab's own: choose another name"
+        )
+    _FILES[found.name], _OWN[found.name] = full, found
+    return found
+
+
+def _made(module: Any, where: str, name: str | None) -> Cell:
+    """The cell that a module defines, of that name or, for None, of the one that its labels begin with."""
+    missing = [
+        one for one in ("Params", "State", "Trace", "Loss", "Grads", "forward", "loss") if not hasattr(module, one)
+    ]
+    missing += [] if any(hasattr(module, one) for one in GRADIENTS) else [" or ".join(GRADIENTS)]
+    if missing:
+        raise CellError(f"{where}: defines no {', '.join(missing)}")
+    code = Code.of(module, where)
     labels = [label for f in (code.forward, code.loss, code.gradient) for label in equations(f)]
+    prefixes = sorted({label.partition(".")[0] for label in labels})
+    if len(prefixes) != 1:
+        told = ", ".join(prefixes) or "nothing"
+        raise CellError(f"{where}: its labels begin with {told}; wanted one name, the cell's")
+    name = name or prefixes[0]
+    try:
+        declared = {quantity.name: quantity for quantity in _declared(name, module)}
+    except (TypeError, NameError, AttributeError) as error:
+        raise CellError(f"{where}: {error}") from None
     names = [label.partition(".")[2] for label in labels]
     if sorted(names) != sorted(declared):
-        raise TypeError(f"{CELLS[name]}: the labels {sorted(set(names) ^ set(declared))} do not match its NamedTuples")
+        without = sorted(declared.keys() - set(names))
+        unknown = sorted(set(names) - declared.keys())
+        flaws = [f"no equation has the label {name}.{one}, which its NamedTuples declare" for one in without]
+        flaws += [f"the label {name}.{one} is of nothing that its NamedTuples declare" for one in unknown]
+        raise CellError(f"{where}: {'; '.join(flaws) or 'a label stands twice'}")
     return Cell(name, code, module, {name: declared[name] for name in names})
 
 

@@ -36,7 +36,7 @@ app = typer.Typer(
 BAD_INPUT = 2
 INTERRUPTED = 130
 
-CellOption = Annotated[str, typer.Option(help="rnn, rtrl, lstm, gru, or all.", metavar="CELL")]
+CellOption = Annotated[str, typer.Option(help="rnn, rtrl, lstm, gru, or a file of yours: mycell.py", metavar="CELL")]
 SeedOption = Annotated[int, typer.Option(help="The same seed, the same problems.", min=0)]
 BitsOption = Annotated[int, typer.Option(help="Steps: the width of the binary addition.", min=1, max=62)]
 HiddenOption = Annotated[int, typer.Option(help="Hidden units.", min=1)]
@@ -50,64 +50,94 @@ class BadInput(Exception):
 
 @app.command()
 def check(
-    file: Annotated[Path | None, typer.Argument(help="Your forward, loss, bptt (rtrl); by default gradlab's.")] = None,
-    cell: CellOption = "rnn",
+    file: Annotated[
+        Path | None, typer.Argument(help="Your forward, loss, bptt (rtrl), a lesson, or a folder of them.")
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(help="rnn, rtrl, lstm, gru, mycell.py, or all. [default: what FILE says, or rnn]", metavar="CELL"),
+    ] = None,
     examples: Annotated[int, typer.Option(help="How many problems to generate.", min=1)] = 100,
-    seed: SeedOption = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed, the same problems. [default: 0; FILE's own: another]", min=0)
+    ] = None,
     seconds: Annotated[float, typer.Option(help="Time limit of one call of FILE.", min=0.001)] = 10.0,
     hint: Annotated[bool, typer.Option("--hint", help="Name the mistake, keep the correction back.")] = False,
     trust: Annotated[bool, typer.Option("--trust", help="Run FILE in this process: faster, not contained.")] = False,
+    allow_unconfined: Annotated[
+        bool, typer.Option("--allow-unconfined", help="Run a folder where the system cannot contain its files.")
+    ] = False,
+    points: Annotated[
+        list[str] | None, typer.Option(help="What an equation is worth. [default: 1]", metavar="LABEL=N")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="For a folder: the table as CSV.", metavar="OUT")] = None,
+    feedback: Annotated[Path | None, typer.Option(help="For a folder: a page a student.", metavar="DIR")] = None,
+    gradescope: Annotated[
+        Path | None, typer.Option(help="Write what Gradescope reads here.", metavar="RESULTS.JSON")
+    ] = None,
     json: JsonOption = None,
 ) -> int:
     """Check a hand-written gradient against four oracles."""
-    if csv is not None and (file is None or not file.is_dir()):
-        raise BadInput("--csv: only a folder has a table to write; name one")
-    with _output(json, csv) as write, _progress("checking") as progress:
+    folder = file is not None and file.is_dir()
+    for option, given in (("--csv", csv), ("--feedback", feedback)):
+        if given is not None and not folder:
+            raise BadInput(f"{option}: only a folder has a class to write of; name one")
+    if gradescope is not None and (file is None or folder or trust):
+        raise BadInput("--gradescope: only a file has a result to write; name one, without --trust")
+    with _output(json, csv, gradescope) as write, _progress("checking") as progress:
         if file is not None and not trust:
-            report = _contained(file, cell, examples, seed, seconds, hint, progress)
+            if cell == "all":
+                raise BadInput("one file holds one cell: name it with --cell")
+            with held():
+                from gradlab.classroom.session import Session
+
+            session = Session(
+                file, cell, examples, seed, seconds, hint, allow_unconfined, tuple(points or ()), progress
+            )
+            report = session.run()
+            if warning := session.warning:
+                print(f"gradlab: {warning}", file=sys.stderr)
         else:
             with held():  # an import that is interrupted may swallow that, or crash
                 from gradlab.lab import check as run
 
-            options: dict[str, Any] = {"examples": examples, "seed": seed, "seconds": seconds, "progress": progress}
-            report = run(cell, code=file, hint=hint, **options)
+            options: dict[str, Any] = {"examples": examples, "seed": seed or 0, "seconds": seconds}
+            report = run(cell or "rnn", code=file, hint=hint, progress=progress, **options)
         write(report)
         if csv is not None:
             report.write_csv(csv)
+        if feedback is not None:
+            report.write_feedback(feedback)
+        if gradescope is not None:
+            session.write_gradescope(gradescope)
     return int(report.verdict.exit_status)
-
-
-def _contained(
-    file: Path, cell: str, examples: int, seed: int, seconds: float, hint: bool, progress: Progress | None
-) -> Any:
-    """A file, a lesson or a folder, each run in a child process that can do no harm."""
-    if cell == "all":
-        raise BadInput("one file holds one cell: name it with --cell")
-    with held():
-        from gradlab.grading import Limits, check_file, grade_folder, grade_lesson, lesson_of
-
-    if file.is_dir():
-        return grade_folder(file, cell, limits=Limits(seconds=seconds, total=60), progress=progress)
-    if lesson_of(file):
-        return grade_lesson(file, limits=Limits(seconds=seconds), hint=hint)
-    limits = Limits(seconds=seconds)
-    return check_file(file, cell, examples=examples, seed=seed, limits=limits, hint=hint, progress=progress)
 
 
 @app.command()
 def exercise(
-    cell: Annotated[str, typer.Argument(help="rnn, rtrl, lstm or gru.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE")] = Path("lesson.py"),
+    cell: Annotated[str, typer.Argument(help="rnn, rtrl, lstm, gru, or a file of yours: mycell.py")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="lesson.py, or a notebook: .ipynb", metavar="FILE")
+    ] = None,
+    derivation: Annotated[bool, typer.Option("--derivation", help="The lesson in LaTeX, for verify.")] = False,
 ) -> int:
     """Write a lesson: every backward equation a blank."""
+    from gradlab.classroom.exercise import write_lesson
+    from gradlab.classroom.lesson_forms import write_derivation, write_notebook
     from gradlab.files import check_writable, write_bytes
-    from gradlab.grading import write_lesson
 
+    out = out or Path("lesson.md" if derivation else "lesson.py")
+    kinds = {".md": write_derivation} if derivation else {".py": write_lesson, ".ipynb": write_notebook}
+    if out.suffix not in kinds:
+        raise BadInput(f"{out}: a lesson{' in LaTeX' if derivation else ''} ends in {' or '.join(kinds)}")
     check_writable(out)
     if out.exists():
         raise BadInput(f"{out}: exists already; name another with -o")
-    write_bytes(out, write_lesson(cell, out.name).encode())
+    try:
+        text = kinds[out.suffix](cell, out.name)
+    except LookupError as error:
+        raise BadInput(str(error)) from None
+    write_bytes(out, text.encode())
     print(out)
     return 0
 
@@ -139,7 +169,7 @@ def compare(
 
 @app.command()
 def mistakes(
-    cell: Annotated[str, typer.Option(help="rnn, rtrl, lstm or gru.", metavar="CELL")] = "rnn",
+    cell: CellOption = "rnn",
     score: Annotated[bool, typer.Option("--score", help="How many mistakes would the checker miss?")] = False,
     seed: SeedOption = 0,
     jobs: Annotated[int | None, typer.Option(help="Processes for --score. [default: all cores]", min=1)] = None,
@@ -148,10 +178,11 @@ def mistakes(
     """List the mistakes known, or count those that slip by."""
     with _output(json) as write, _progress("score:") as progress:
         from gradlab import mistakes as known
+        from gradlab.cells import cell as registered
         from gradlab.mistakes.workers import WorkerError, processors
 
         if not score:
-            write(known.Catalogue(cell))
+            write(known.Catalogue(registered(cell).name))
             return 0
         try:
             found = known.score(cell, seed=seed, jobs=jobs or processors(), progress=progress)
@@ -398,14 +429,14 @@ def _said(error: Exception) -> str | None:
         return _one_line(error.format_message())
     from gradlab.addition.data import AdditionError
     from gradlab.addition.run_file import RunFileError
-    from gradlab.cells import UnknownName
+    from gradlab.cells import CellError, UnknownName
     from gradlab.checker.watch import SubmissionError
     from gradlab.problem import ProblemError
 
     if isinstance(error, OSError) and error.filename is not None:
         return _one_line(f"{error.filename}: {error.strerror}")
-    theirs = BadInput | UnknownName | SubmissionError | ProblemError | AdditionError | RunFileError | OSError
-    if isinstance(error, theirs):
+    theirs = BadInput | SubmissionError | ProblemError | AdditionError | RunFileError | OSError
+    if isinstance(error, theirs | CellError | UnknownName):
         return _one_line(str(error))
     return None
 

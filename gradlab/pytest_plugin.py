@@ -1,6 +1,6 @@
 """For tests: the fixture `gradcheck`, whose failures are the report alone; and `pytest --derivations`.
 
---derivations: every Markdown derivation is collected, a test item for each equation.
+--derivations: every derivation in Markdown or in a notebook is collected, a test item for each equation.
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --derivations."""
     group = parser.getgroup("gradlab")
-    group.addoption("--derivations", action="store_true", help="judge every equation of the Markdown files collected")
+    group.addoption("--derivations", action="store_true", help="judge every equation of Markdown and notebooks")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect a Markdown file as a derivation, where that was asked for."""
-    if file_path.suffix == ".md" and parent.config.getoption("--derivations"):
+    """Collect a Markdown file or a notebook as a derivation, where that was asked for."""
+    if file_path.suffix in (".md", ".ipynb") and parent.config.getoption("--derivations"):
         return Derivation.from_parent(parent, path=file_path)
     return None
 
 
 class Derivation(pytest.File):
-    """A Markdown file; its equations are judged when it is collected, together, because they build on each other."""
+    """A Markdown file or a notebook; its equations build on each other, so they are judged together when collected."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item for each definition, each link of a chain, and whatever could not be read."""
         from gradlab.verifier import verify
 
         for finding in verify(self.path).findings:
-            name = f"{finding.place.line}:{finding.place.column} {finding.label or finding.text}"
+            cell = f"cell {finding.place.cell}, " if finding.place.cell else ""
+            name = f"{cell}{finding.place.line}:{finding.place.column} {finding.label or finding.text}"
             yield Equation.from_parent(self, name=name, finding=finding)
 
 

@@ -152,10 +152,11 @@ def problems(
     Raises:
         InvalidArgument: the cell is not registered, or an argument cannot be used; the message names it.
     """
-    if cell not in cells.CELLS:
-        raise InvalidArgument(f"cell={cell!r} is not registered; there are {', '.join(cells.CELLS)}")
+    try:
+        module = cells.cell(cell).module
+    except (cells.UnknownName, cells.CellError):
+        raise InvalidArgument(f"cell={cell!r} is not registered; there are {', '.join(cells.known())}") from None
     given = {k: v for k, v in locals().items() if k.startswith(("min_", "max_"))}
-    module = cells.cell(cell).module
     shapes = {"x": ("T", "B", "I")} | axes(module.Params) | axes(module.State) | {"y": ("T", "B", "O")}
     bounds = _bounds(dict.fromkeys(letter for letters in shapes.values() for letter in letters), given)
     largest = {name: tuple(bounds[letter][1] for letter in letters) for name, letters in shapes.items()}

@@ -173,7 +173,9 @@ def test_labels_that_do_not_match_the_declarations_are_refused(monkeypatch: pyte
 
     Trace.__annotations__ = {"net_hidden": Annotated[Array, "T B H"], "a_cell": Annotated[Array, "T B H"]}
     _module("undeclared", monkeypatch, Trace=Trace)
-    with pytest.raises(TypeError, match=r"the labels \['a_cell', 'a_hidden', 'net_output', 'y_hat'\] do not match"):
+    with pytest.raises(
+        TypeError, match=r"no equation has the label undeclared\.a_cell, which its NamedTuples declare; the label"
+    ):
         cell("undeclared")
 
 

@@ -72,7 +72,7 @@ def in_bptt(line: str) -> str:
 # id: (content, what the one line says after the path)
 BAD = {
     "does not parse": ("def forward(:\n", ":1:13: invalid syntax"),
-    "is not UTF-8": (b'x = "\xe9"\n', "utf-8' codec can't decode byte"),
+    "is not UTF-8": (b'x = "\xe9"\n', "not UTF-8; save it so"),
     "is empty": ("", ": defines no function forward; wanted forward, loss, bptt"),
     "lacks a function": (SOURCE.replace("def loss(", "def cost("), ": defines no function loss"),
     "raises at import": ("import nothing_such\n", ":1: importing it raises ModuleNotFoundError"),
@@ -134,7 +134,7 @@ def test_a_file_that_does_not_exist(gradlab: Callable[..., Said], tmp_path: Path
 
 
 def test_a_folder(gradlab: Callable[..., Said], tmp_path: Path) -> None:
-    assert one_line(gradlab("check", tmp_path)) == f"{tmp_path}: no .py file is in it"
+    assert one_line(gradlab("check", tmp_path)) == f"{tmp_path}: neither a Python file nor a notebook is in it"
 
 
 # id: (content, the label that is wrong): these can be judged, and are wrong.

@@ -13,12 +13,12 @@ import pytest
 
 import gradlab
 from gradlab.checker.verdict import Verdict
+from gradlab.classroom import row
+from gradlab.classroom.limits import Limits
+from gradlab.classroom.single import check_file
 from gradlab.faults import Fault, shielded
 from gradlab.gradients import WrongGradient, assert_gradient, check_gradient, repair
 from gradlab.gradients import report as gradient_report
-from gradlab.grading import row
-from gradlab.grading.limits import Limits
-from gradlab.grading.single import check_file
 from gradlab.manual import rnn
 
 SAID = "a fault of gradlab's own: KeyError: '__wrapped__' (test_faults.py:"
@@ -109,7 +109,7 @@ def test_a_cells_report_stands_without_its_diagnosis(
     check: Any, diagnosed: Callable[..., Any], wrong_cell: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gradlab.mistakes.diagnose", diagnosed)
-    monkeypatch.setattr("gradlab.grading.single.diagnose", diagnosed)
+    monkeypatch.setattr("gradlab.classroom.single.diagnose", diagnosed)
     report = check(wrong_cell)
     assert report.verdict is Verdict.DISAGREE
     holds_one_line(str(report))
@@ -120,7 +120,7 @@ def test_a_files_row_in_a_folder_stands_without_its_diagnosis(
     wrong_cell: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(row, "_diagnosis", failing)
-    judged = row.judged(wrong_cell, "mine.py", "rnn", Limits(), True)
+    judged = row.judged(row.Task(str(wrong_cell), "mine.py", "", "rnn", seed=0), Limits())
     assert judged.verdict == Verdict.DISAGREE and judged.first_wrong == "rnn.grad_W_input"
     holds_one_line(judged.note)
 

@@ -40,7 +40,7 @@ def test_a_word_that_the_magic_does_not_know_is_said(capsys: Any) -> None:
     shell = Shell()
     gradlab.load_ipython_extension(shell)
     assert shell.magics["cell", "derivation"]("hnt", DERIVATION) is None
-    assert capsys.readouterr().err == "%%derivation: hnt: takes nothing, hint or reveal\n"
+    assert capsys.readouterr().err == "%%derivation: hnt: takes nothing, hint, reveal or --continue\n"
 
 
 def test_a_shell_without_tables_shows_the_text_of_a_result() -> None:

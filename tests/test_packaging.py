@@ -48,7 +48,7 @@ def test_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "gradlab").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
-    }
+    } | {f"gradlab/derivations/{path.name}" for path in (ROOT / "derivations").iterdir()}
     in_wheel = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert "gradlab/py.typed" in in_wheel
     assert in_wheel == in_tree

@@ -30,6 +30,7 @@ def shown(text: str) -> list[tuple[str, str]]:
 
 def comparable(output: str) -> str:
     """Without what rounding and the clock change: decimals, counts of entries, widths of columns."""
+    output = re.sub(r"^gradlab: here nothing keeps .*\n?", "", output, flags=re.MULTILINE)  # in a plain container
     output = re.sub(r"\d+\.\d+(e[+-]?\d+)?|\d+e[+-]\d+|[\d,]+(?= (entries|more|ms))", "#", output)
     output = re.sub(r"^.*cannot tell # entries.*\n", "", output, flags=re.MULTILINE)
     return "\n".join(re.sub(r"\s+", " ", line).strip() for line in output.strip().splitlines())

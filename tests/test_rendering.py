@@ -24,7 +24,7 @@ def test_html_is_monospaced_and_escaped() -> None:
     page = as_html(drawn(), 40)
     assert page.startswith('<pre style="font-family:') and page.rstrip().endswith("</pre>")
     assert "monospace" in page.partition(">")[0]
-    assert "&lt;W&gt; &amp; b" in page and "<W>" not in page and "color: #800000" in page
+    assert "&lt;W&gt; &amp; b" in page and "<W>" not in page and "color: #d83c32" in page
 
 
 def test_nothing_else_draws_into_a_file() -> None:

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.cells import Cell, named
-from gradlab.checker.submission import Submission
+from gradlab.cells import CELLS, Cell, named
+from gradlab.checker.submission import TOTAL, Submission
+from gradlab.checker.watch import SubmissionError
 from gradlab.problem import Inputs, Problem
 
 Array = np.ndarray[Any, Any]
@@ -60,6 +61,20 @@ def allowance(cell: Cell, problem: Problem) -> Allowance:
     return Allowance(cell, problem)
 
 
+def judgeable(cell: Cell, problem: Problem) -> bool:
+    """Whether a problem decides anything of this cell: where its own code meets a tie within rounding, it does not.
+
+    Those that ship with gradlab are smooth, and meet none.
+    """
+    if cell.name in CELLS:
+        return True
+    try:
+        allowance(cell, problem)
+    except SubmissionError:
+        return False
+    return True
+
+
 def _natural(cell: Cell, problem: Problem) -> dict[str, Array]:
     """The magnitude of each quantity were no unit saturated: 1 for intermediates, else with activations near ½."""
     params, x, y, state = problem.astype(np.float64).inputs(np.abs)
@@ -71,4 +86,5 @@ def _natural(cell: Cell, problem: Problem) -> dict[str, Array]:
     found = named(cell, trace, loss, cell.code.gradient(*inputs, middling))
     kinds = {name: quantity.kind for name, quantity in cell.quantities.items()}
     ones = ("trace", "loss")
-    return {name: np.ones(np.shape(v)) if kinds[name] in ones else np.abs(v) for name, v in found.items()}
+    natural = {name: np.ones(np.shape(v)) if kinds[name] in ones else np.abs(v) for name, v in found.items()}
+    return natural | {TOTAL: np.asarray(float(np.size(loss.per_step)))}

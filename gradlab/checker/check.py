@@ -18,10 +18,11 @@ from gradlab import oracles as known
 from gradlab.addition import data as addition
 from gradlab.arithmetic.balls import finite, midpoints, overlaps, precision, radii
 from gradlab.cells import CELLS, Cell, Code, cell
-from gradlab.checker.allowance import allowance
+from gradlab.checker.allowance import allowance, judgeable
+from gradlab.checker.large import large, smaller
 from gradlab.checker.locate import FirstWrong, first_wrong, total_is_wrong
 from gradlab.checker.report import CellReport, Comparison, Report
-from gradlab.checker.submission import Submission
+from gradlab.checker.submission import TOTAL, Submission
 from gradlab.checker.verdict import Joined, Judged, Verdict, judge, judge_all, narrow, settled, split
 from gradlab.checker.watch import NotCertified, SubmissionError
 from gradlab.interrupts import checkpoint, held
@@ -77,7 +78,7 @@ def _compare(submission: Submission, problem: Problem, oracles: Iterable[str] | 
     if submission.code is not submission.cell.code:
         allowed = allowance(submission.cell, problem)
         comparison.rounding = allowed.capped(comparison.values, comparison.rounding)
-    for name in known.names() if oracles is None else oracles:
+    for name in known.names_for(submission.cell) if oracles is None else oracles:
         checkpoint()
         try:
             _ask(comparison, submission, known.oracle(name))
@@ -154,13 +155,25 @@ def _on_balls(
         agree = met & ~disagree & narrow(given) & narrow(value)
         judged = split(joined, Judged(agree, disagree, run.distance, run.allowed, run.scale))
         for name, one in judged.items():
-            if quantities[name].kind == "loss" and total_is_wrong(returned.loss.total, found[name]):
+            if quantities[name].kind == "loss" and (
+                total_is_wrong(returned.loss.total, found[name])
+                or _float_total_is_wrong(floats, allowed, evidence.values[name])
+            ):
                 one.agree[...], one.disagree[...] = False, True
         if judged.keys() == quantities.keys() and all(one.agree.all() for one in judged.values()):
             # Each given enclosure meets a proven one that is as narrow, so no equation between them can be disproved
             # by more than these widths.
             return judged, None
         return judged, first_wrong(submission.cell, returned.inputs, returned.trace, returned.loss.total, found)
+
+
+def _float_total_is_wrong(floats: dict[str, Array], allowed: dict[str, Array], per_step: Array) -> bool:
+    """Whether the loss that the float run reports lies further from the sum of the steps' than rounding allows."""
+    total = np.asarray(per_step.sum())
+    middle = midpoints(total)
+    with np.errstate(invalid="ignore"):
+        noise = radii(total) + np.spacing(np.abs(middle))
+    return bool(judge(floats[TOTAL], allowed[TOTAL], middle, noise).disagree)
 
 
 def check(
@@ -173,7 +186,7 @@ def check(
     seconds: float = 10.0,
     progress: Progress | None = None,
 ) -> Report:
-    """Hold a cell against every oracle on generated problems and on binary additions.
+    """Hold a cell against every oracle on generated problems and binary additions, and against proofs on larger ones.
 
     The first disagreement ends the run of its cell; its problem is then shrunk to the smallest that still shows it.
 
@@ -203,6 +216,7 @@ def check(
         try:
             with held():
                 _check(submission, found, examples, seed, scales, progress)
+                _check_large(submission, found, large(submission.cell, np.random.default_rng(seed)))
         except KeyboardInterrupt:
             report.interrupted = True
             break
@@ -241,6 +255,35 @@ def _check(
     report.counterexample = failed if smallest is None else _compare(submission, smallest)
 
 
+def _check_large(submission: Submission, report: CellReport, problems: Iterable[Problem]) -> None:
+    """Judge a file that nothing disproves so far on larger problems, on balls; the first that does is made smaller."""
+    if report.verdict is Verdict.DISAGREE:
+        return
+    proofs = [name for name in known.names() if name == "certified"]
+    for problem in problems:
+        if not judgeable(submission.cell, problem):
+            continue
+        comparison = _compare(submission, problem, proofs)
+        report.add(comparison)
+        if comparison.verdict is Verdict.DISAGREE:
+            report.counterexample = _smallest(submission, comparison)
+            return
+
+
+def _smallest(submission: Submission, comparison: Comparison) -> Comparison:
+    """The same equation wrong on a corner of the problem, as small as halving and shortening its axes make it."""
+    least, tried, left = comparison, smaller(comparison.problem), SHRINKS
+    while left and (problem := next(tried, None)) is not None:
+        left -= 1
+        try:
+            found = _compare(submission, problem, ["certified"])
+        except SubmissionError:
+            continue
+        if found.verdict is Verdict.DISAGREE and found.label == comparison.label:
+            least, tried = found, smaller(problem)
+    return least
+
+
 def _generated(
     submission: Submission, judged: Callable[[Problem], Comparison], generated: Any, examples: int, seed: int
 ) -> Problem | None:
@@ -266,6 +309,8 @@ def _generated(
         if failing and shrunk == SHRINKS:
             raise _Enough
         shrunk += bool(failing)
+        if not judgeable(submission.cell, problem):
+            return
         try:
             comparison = _compare(submission, problem, witnesses) if failing else judged(problem)
         except SubmissionError as error:

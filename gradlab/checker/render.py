@@ -19,6 +19,7 @@ from gradlab.rendering import as_html, as_text
 
 STYLES = {Verdict.AGREE: "green", Verdict.DISAGREE: "bold red", Verdict.CANNOT_TELL: "yellow"}
 WIDTH = 100
+MOST_NUMBERS = 64  # of an array that is written out
 
 
 def shown(what: Any) -> Group:
@@ -41,10 +42,11 @@ def _report(report: Any) -> Group:
     problems = sum(cell.problems for cell in report.cells.values())
     verdict = report.verdict
     line = Text(f"{verdict}", style=STYLES[verdict])
-    line.append(f"   {problems} problems, seed {report.seed}, {report.seconds:.1f} s", style="dim")
+    own = "" if report.own_seed is None else f", its own problems from seed {report.own_seed}"
+    line.append(f"   {problems} problems, seed {report.seed}{own}, {report.seconds:.1f} s", style="dim")
     if report.interrupted:
         line.append("   interrupted: not everything was looked at", style="yellow")
-    return Group(*parts, line)
+    return Group(*parts, *(Text(f"note: {note}", "yellow") for note in report.notes), line)
 
 
 def _cell(cell: Any) -> list[Any]:
@@ -94,7 +96,7 @@ def _undecided(cell: Any) -> list[str]:
             proven = oracle == "certified"
             why = "both enclosures hold 0 at the last precision" if proven else "below what float64 resolves"
             lines.append(f"{oracle.replace('_', ' ')} cannot tell {count:,} entries: {why}.")
-    return [*lines, f"{total:,} entries judged."]
+    return [*lines, f"{total:,} entries judged.", f"Problems: {cell.ranges}."]
 
 
 def _counterexample(comparison: Any, diagnosis: Any = None) -> list[Any]:
@@ -111,8 +113,14 @@ def _counterexample(comparison: Any, diagnosis: Any = None) -> list[Any]:
     sizes = "  ".join(f"{letter}={size}" for letter, size in problem.sizes.items())
     parts.append(Text(f"  on the smallest problem found   {sizes}   {problem.dtype}"))
     for name, array in problem.arrays().items():
-        parts.append(Text(f"    {name} = {json.dumps(array.tolist())}"))
+        parts.append(Text(f"    {name} = {_numbers(array)}"))
     return parts
+
+
+def _numbers(array: Any) -> str:
+    if array.size <= MOST_NUMBERS:
+        return json.dumps(array.tolist())
+    return f"an array of shape {array.shape}, entries from {array.min():.3g} to {array.max():.3g}"
 
 
 def _ball(value: Any) -> str:
@@ -178,7 +186,7 @@ def trace(comparison: Any) -> str:
         given = {"x": comparison.problem.x, "y": comparison.problem.y}
         for name, value in (given | comparison.values).items():
             quantity = comparison.cell.quantities.get(name)
-            if quantity is None or quantity.axes[:2] == ("T", "B"):
+            if name in given or (quantity is not None and quantity.axes[:2] == ("T", "B")):
                 row = " ".join(f"{number:10.6f}" for number in np.ravel(value[t, 0]))
                 lines.append(textwrap.fill(row, WIDTH, initial_indent=f"  {name:<16}", subsequent_indent=" " * 18))
     return "\n".join(lines)

@@ -107,6 +107,31 @@ class Comparison(Shown):
         }
 
 
+@dataclass
+class Ranges:
+    """What the problems of a check were like: sizes by axis letter, the largest weight, the largest gradient."""
+
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    weight: float = 0.0
+    gradient: float = 0.0
+
+    def add(self, comparison: Comparison) -> None:
+        for letter, size in comparison.problem.sizes.items():
+            low, high = self.sizes.get(letter, (size, size))
+            self.sizes[letter] = min(low, size), max(high, size)
+        self.weight = max([self.weight, *(float(np.abs(weight).max()) for weight in comparison.problem.params)])
+        grads = (comparison.values[quantity.name] for quantity in comparison.cell.of_kind("grad"))
+        self.gradient = max([self.gradient, *(float(np.nan_to_num(np.abs(grad)).max()) for grad in grads)])
+
+    def __str__(self) -> str:
+        sizes = ", ".join(f"{letter} {low} to {high}" for letter, (low, high) in self.sizes.items())
+        return f"{sizes}; weights to {self.weight:.2g}, gradients to {self.gradient:.2g}"
+
+    def to_json(self) -> dict[str, Any]:
+        sizes = {letter: list(size) for letter, size in self.sizes.items()}
+        return {"sizes": sizes, "weight": self.weight, "gradient": self.gradient}
+
+
 @dataclass(eq=False)
 class CellReport:
     """All problems of one cell; tallies by quantity and oracle.
@@ -121,10 +146,12 @@ class CellReport:
     problems: int = 0
     counterexample: Comparison | None = None
     diagnosis: Any = None
+    ranges: Ranges = field(default_factory=Ranges)
     uncertified: str = ""
 
     def add(self, comparison: Comparison) -> None:
         self.problems += 1
+        self.ranges.add(comparison)
         self.uncertified = self.uncertified or comparison.uncertified
         for name, by_oracle in comparison.judged.items():
             tallies = self.quantities.setdefault(name, {})
@@ -163,6 +190,7 @@ class CellReport:
             "verdict": str(self.verdict),
             "origin": self.origin,
             "problems": self.problems,
+            "ranges": self.ranges.to_json(),
             "quantities": {
                 name: {
                     "verdict": str(self.verdict_of(name)),
@@ -178,13 +206,20 @@ class CellReport:
 
 @dataclass(eq=False, repr=False)
 class Report(Shown):
-    """What `check` found, for each cell."""
+    """What `check` found, for each cell.
+
+    own_seed: of the problems that a file could not foresee; None where there were none. confined: what kept the
+    process that ran a file from doing harm; None where it ran in this one. notes: what is to be known beside it all.
+    """
 
     examples: int
     seed: int
     seconds: float = 0.0
     cells: dict[str, CellReport] = field(default_factory=dict)
     interrupted: bool = False
+    own_seed: int | None = None
+    confined: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -201,6 +236,9 @@ class Report(Shown):
             "verdict": str(self.verdict),
             "examples": self.examples,
             "seed": self.seed,
+            "own_seed": self.own_seed,
+            "confined": None if self.confined is None else list(self.confined),
+            "notes": list(self.notes),
             "seconds": round(self.seconds, 3),
             "interrupted": self.interrupted,
             "cells": {name: cell.to_json() for name, cell in self.cells.items()},

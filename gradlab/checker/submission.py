@@ -28,6 +28,9 @@ Array = np.ndarray[Any, Any]
 
 FUNCTIONS = ("forward", "loss", "gradient")
 
+# What stands among the quantities for the loss that a file reports: no equation's name has a point in it.
+TOTAL = "loss.total"
+
 KEPT = 32  # programs of the cells' own code
 _own: dict[Any, RecordedRun] = {}
 
@@ -43,7 +46,7 @@ class Returned(NamedTuple):
 
 
 class RecordedRun(NamedTuple):
-    """The three functions as one program. All are of nodes: inputs, every quantity by its name, and the total loss.
+    """The three functions as one program. All are of nodes: the inputs, and every quantity and TOTAL by its name.
 
     numbers: of the blocks that hold the inputs.
     """
@@ -52,7 +55,6 @@ class RecordedRun(NamedTuple):
     inputs: Inputs
     numbers: tuple[int, ...]
     quantities: dict[str, Array]
-    total: Array
 
 
 class Submission:
@@ -86,7 +88,7 @@ class Submission:
         return self.code.origin
 
     def floats(self, problem: Problem) -> dict[str, Array]:
-        """Every quantity in the problem's own dtype."""
+        """Every quantity in the problem's own dtype, and TOTAL."""
         if self._kept is None or self._kept[0] is not problem:
             functions = {function: getattr(self.code, function) for function in FUNCTIONS}
             returned = self._run(problem, functions, problem.inputs)
@@ -106,9 +108,9 @@ class Submission:
 
         recorded, module = self.recorded(problem), self.cell.module
         run = self._replayed(recorded, BallArithmetic(), problem)
-        found = {name: run.numbers(index) for name, index in recorded.quantities.items()}
+        found = {name: np.asarray(run.numbers(index), object) for name, index in recorded.quantities.items()}
         trace = module.Trace(**{quantity.name: found[quantity.name] for quantity in self.cell.of_kind("trace")})
-        loss = module.Loss(found["loss"], run.numbers(recorded.total))
+        loss = module.Loss(found["loss"], found[TOTAL][()])
         return Returned(mapped(run.numbers, recorded.inputs), trace, loss, None, found)
 
     def recorded(self, problem: Problem) -> RecordedRun:
@@ -152,7 +154,6 @@ class Submission:
 
         try:
             returned = self._run(problem, {function: calling(function) for function in FUNCTIONS}, fresh)
-            total = recording.nodes(returned.loss.total)
             found = {name: recording.nodes(value) for name, value in self._quantities(problem, returned).items()}
             recording.whole()
         except NotRecorded as error:
@@ -163,14 +164,14 @@ class Submission:
             raise SubmissionError(f"{self._line(unset)}: takes an entry of an array that was never assigned")
         for name, index in found.items():
             self._same_floats(name, program.floats(index), wanted[name], index == UNSET)
-        return RecordedRun(program, nodes_of_inputs, tuple(numbers), found, total)
+        return RecordedRun(program, nodes_of_inputs, tuple(numbers), found)
 
     def _same_floats(self, name: str, found: Array, own: Array, unset: Array) -> None:
         own = own.astype(np.float64)
         other = (found != own) & ~(np.isnan(found) & np.isnan(own)) & ~unset
         if other.any():
             at = tuple(int(i) for i in np.argwhere(other)[0])
-            label = self.cell.quantities[name].label
+            label = TOTAL if name == TOTAL else self.cell.quantities[name].label
             raise NotCertified(
                 f"{self.origin}: {label}{list(at)} is {own[at]!r}, and {found[at]!r} when run again and recorded: "
                 "what was recorded is not that code, so nothing can be certified"
@@ -232,7 +233,16 @@ class Submission:
                     "allocate with the inputs' dtype (np.empty_like)"
                 )
             found[name] = array
-        return found
+        return found | {TOTAL: self._total(returned.loss.total, problem.dtype)}
+
+    def _total(self, total: Any, dtype: Any) -> Array:
+        """The loss that is reported, ()."""
+        array = self._array("the loss's total", total)
+        if array.shape != ():
+            raise SubmissionError(f"{self.origin}: the loss's total has shape {array.shape}, wanted one number")
+        if array.dtype.kind not in "fiu":
+            raise SubmissionError(f"{self.origin}: the loss's total is a {type(total).__name__}, wanted a number")
+        return array if isinstance(array, Recorded) else array.astype(dtype)
 
     def _array(self, label: str, value: Any) -> Array:
         """A recorded array as it is; anything else as an array of its own."""
@@ -276,26 +286,50 @@ def load(path: str | Path, seconds: float = 10.0, names: Sequence[str] = ("forwa
     if not path.is_file():
         raise SubmissionError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SubmissionError(f"{path}: cannot be read: {error.strerror}") from None
+    return load_text(content, path, seconds, names)
+
+
+def load_text(
+    content: str | bytes, path: str | Path, seconds: float = 10.0, names: Sequence[str] = ("forward", "loss", "bptt")
+) -> Code:
+    """`load` of a file that need not be there: its text, and the path that it is known by."""
+    path = Path(path)
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(path.read_bytes(), str(path), "exec")
+            compile(content, str(path), "exec")
     except SyntaxError as error:
         where = f"{path}:{error.lineno}:{error.offset}" if (error.lineno or 0) > 0 else str(path)
         raise SubmissionError(f"{where}: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise SubmissionError(f"{path}: not Python that can be read: {error}") from None
-    except OSError as error:
-        raise SubmissionError(f"{path}: cannot be read: {error.strerror}") from None
-    module = _imported(path, seconds)
+    module = _imported(content, path, seconds)
     for name in names:
         if not callable(getattr(module, name, None)):
             raise SubmissionError(f"{path}: defines no function {name}; wanted {', '.join(names)}")
     return Code.of(module, str(path), names[-1])
 
 
-def _imported(path: Path, seconds: float) -> ModuleType:
+class _Text(importlib.machinery.SourceFileLoader):
+    """Runs a text as the file it is from."""
+
+    def __init__(self, name: str, path: str, content: bytes) -> None:
+        super().__init__(name, path)
+        self.content = content
+
+    def get_data(self, path: str) -> bytes:
+        return self.content if path == self.path else super().get_data(path)
+
+    def path_stats(self, path: str) -> Any:
+        raise OSError  # no bytecode of it is kept anywhere
+
+
+def _imported(content: str | bytes, path: Path, seconds: float) -> ModuleType:
     name = f"gradlab_submission_{path.stem}"
-    loader = importlib.machinery.SourceFileLoader(name, str(path))
+    loader = _Text(name, str(path), content if isinstance(content, bytes) else content.encode())
     module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(path)))
     module.__file__ = str(path)
     kept, folder = sys.dont_write_bytecode, str(path.resolve().parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gradlab.cells import CELLS, Cell, Quantity, cell
+from gradlab.cells import Cell, Quantity, cell, known
 from gradlab.figures.canvas import FigureError
 from gradlab.problem import Problem, axes
 
@@ -17,10 +17,12 @@ def cell_of(problem: Problem, wanted: str | Cell | None = None) -> Cell:
     """
     kind = type(problem.params)
     if wanted is None:
-        for name in CELLS:
+        for name in known():
             if cell(name).module.Params is kind:
                 return cell(name)
-        raise FigureError(f"no registered cell has params of type {kind.__qualname__}: name one of {', '.join(CELLS)}")
+        raise FigureError(
+            f"no registered cell has params of type {kind.__qualname__}: name one of {', '.join(known())}"
+        )
     found = cell(wanted) if isinstance(wanted, str) else wanted
     if found.module.Params is not kind:
         raise FigureError(

@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradlab.arithmetic.balls import BallArithmetic, as_balls, balls, bits_in_force, finite, meet, midpoints, radii
+from gradlab.arithmetic.balls import BallArithmetic, bits_in_force, finite, meet, midpoints, radii
 from gradlab.cells import Cell, Code, grad_record, records
 from gradlab.checker.locate import total_is_wrong
-from gradlab.frontends.copies import is_users
 from gradlab.frontends.replayable import Replayable, Undecided, mapped
 from gradlab.interrupts import checkpoint
 from gradlab.problem import Inputs, Problem
@@ -135,21 +134,16 @@ class RecordedCode:
     """Code recorded once for each set of sizes, and replayed on balls at whatever numbers a problem has.
 
     Of code whose forward and loss are the cell's own the gradient alone is recorded, and starts from the cell's trace.
-    Functions that are nobody's own, and so cannot be made anew for a recording, are called on the balls themselves:
-    such stand for code that runs elsewhere.
     """
 
     def __init__(self, cell: Cell, code: Code) -> None:
         self.cell, self.code = cell, code
         self._begins = code is not cell.code and code[:2] == cell.code[:2]
-        self._elsewhere = not all(is_users(getattr(function, "__module__", "") or "__main__") for function in code[:3])
         self._kept: dict[Any, _RecordedOutcome] = {}
 
     def outcome(self, problem: Problem, *, deltas: bool = True) -> Outcome:
         """What it gives on balls, at the precision in force; deltas: as for `outcome`."""
         checkpoint()
-        if self._elsewhere:
-            return self._called(problem, deltas)
         inputs = problem.astype(np.float64).inputs()
         key = (*problem.sizes.items(), deltas)
         if key not in self._kept:
@@ -158,17 +152,6 @@ class RecordedCode:
         if recorded.call is not None and recorded.call.program.guards:
             recorded = self._recorded(problem, deltas)  # at other numbers it may go another way
         return recorded.outcome(self.cell, inputs, self._before(problem))
-
-    def _called(self, problem: Problem, deltas: bool) -> Outcome:
-        """What functions give that take balls."""
-        inputs = problem.inputs(balls)
-        try:
-            _, found, total = _run(self.cell, self.code, inputs, deltas)
-            found = {name: as_balls(array) for name, array in found.items()}
-        except Exception as error:  # noqa: BLE001  whatever code under test raises is a refusal
-            return _refusal(inputs, f"{type(error).__name__}: {error}")
-        refused = _misshapen(self.cell, {name: array.shape for name, array in found.items()}, problem.sizes)
-        return _refusal(inputs, refused) if refused else _enclosed(self.cell, inputs, found, total)
 
     def _before(self, problem: Problem) -> Outcome | None:
         """What the cell's own forward and loss give, where the code has the same."""
@@ -244,9 +227,17 @@ def own_outcome(cell: Cell, problem: Problem, bits: int) -> Outcome:
 
 
 @lru_cache(maxsize=16)
-def recorded_code(cell: Cell, code: Code) -> RecordedCode:
-    """Code, recorded; what is tried on several problems is recorded once."""
-    return RecordedCode(cell, code)
+def recorded_code(cell: Cell, code: Code) -> Any:
+    """Code, recorded; what is tried on several problems is recorded once.
+
+    Code that runs elsewhere is recorded there, and gives its `outcome` itself.
+    """
+    return code if hasattr(code, "outcome") else RecordedCode(cell, code)
+
+
+def refusal(problem: Problem, why: str) -> Outcome:
+    """The outcome of code that cannot be run on a problem."""
+    return _refusal(problem.inputs(), why)
 
 
 def disjoint(left: Array, right: Array) -> bool:

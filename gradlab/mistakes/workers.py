@@ -145,7 +145,7 @@ def _answer(requests: IO[bytes], answers: IO[bytes]) -> None:
 
 class _Pickler(pickle.Pickler):
     def persistent_id(self, obj: Any) -> str | None:
-        return obj.name if isinstance(obj, Cell) else None
+        return obj.key if isinstance(obj, Cell) else None
 
 
 class _Unpickler(pickle.Unpickler):

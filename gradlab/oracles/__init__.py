@@ -14,13 +14,18 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-from gradlab.cells import UnknownName
+from gradlab.cells import CELLS, Cell, UnknownName
 
 
 def names() -> list[str]:
     """The oracles there are, by name."""
     found = (module.name for module in pkgutil.iter_modules(__path__))
     return sorted(name for name in found if not name.startswith("_") and name != "evidence")
+
+
+def names_for(cell: Cell) -> list[str]:
+    """The oracles that can be asked of a cell: one of one's own may have no JAX twin, and needs none."""
+    return [name for name in names() if name != "autodiff" or cell.name in CELLS]
 
 
 def oracle(name: str) -> ModuleType:

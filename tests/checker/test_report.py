@@ -38,7 +38,17 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 def test_the_schema_of_a_check(agreed: Report) -> None:
     found = agreed.to_json()
-    assert set(found) == {"verdict", "examples", "seed", "seconds", "interrupted", "cells"}
+    assert set(found) == {
+        "verdict",
+        "examples",
+        "seed",
+        "seconds",
+        "interrupted",
+        "cells",
+        "own_seed",
+        "confined",
+        "notes",
+    }
     assert (found["verdict"], found["examples"], found["seed"]) == ("agree", 5, 3)
     assert found["seconds"] > 0 and set(found["cells"]) == {"rnn"}
     rnn = found["cells"]["rnn"]

@@ -98,7 +98,7 @@ def children_of(process: subprocess.Popen[str]) -> list[int]:
     path, found = Path(f"/proc/{process.pid}/task/{process.pid}/children"), []
     if path.exists():
         found = [int(word) for word in path.read_text().split()]
-    return [child for child in found if b"grading.child" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in found if b"classroom.child" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def gone(process: int) -> bool:
