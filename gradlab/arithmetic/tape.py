@@ -169,7 +169,7 @@ def variables(array: Any) -> np.ndarray:
 
     def variable(x: Any) -> Variable:
         if not isinstance(x, Scalar) or type(x) is Variable:
-            raise TypeError(f"a Variable holds a Ball or a Rounded, got {type(x).__name__}; see balls() and rounded()")
+            raise TypeError(f"a Variable holds a Ball, got {type(x).__name__}; see balls()")
         return Variable(x)
 
     return elementwise(variable, array)
@@ -193,27 +193,6 @@ def gradient(output: Any, wrt: Any) -> Any:
     if isinstance(wrt, (list, tuple)):
         return [elementwise(adjoint, array) for array in wrt]
     return elementwise(adjoint, wrt)
-
-
-def jacobian(outputs: Any, wrt: Any) -> Any:
-    """The `gradient` of each output: an array of shape `outputs.shape + wrt.shape`, or a list of such arrays."""
-    outputs = np.asarray(outputs, dtype=object)
-    arrays: Sequence[Any] = wrt if isinstance(wrt, (list, tuple)) else [wrt]
-    results = [np.empty(outputs.shape + np.shape(array), dtype=object) for array in arrays]
-    for place, output in np.ndenumerate(outputs):
-        for result, rows in zip(results, gradient(output, list(arrays)), strict=True):
-            result[place] = rows
-    return results if isinstance(wrt, (list, tuple)) else results[0]
-
-
-def pullback(outputs: Sequence[Variable], seeds: Sequence[Any], wrt: Sequence[Any]) -> list[np.ndarray]:
-    """The sum over `outputs` of seed times ∂output/∂x for each Variable x in the arrays of `wrt`, by one reverse pass.
-
-    A seed is anything that adds to its like and multiplies by a partial derivative on its right. Where no output
-    depends on x, the entry is the exact number 0.
-    """
-    adjoints = _adjoints(list(zip(outputs, seeds, strict=True)))
-    return [elementwise(lambda x: adjoints.get(x.index, 0), array) for array in wrt]
 
 
 def _adjoints(seeded: Sequence[tuple[Variable, Any]]) -> dict[int, Any]:

@@ -59,8 +59,8 @@ def _warmed_up() -> Any:
     import numpy as np
 
     from gradlab.arithmetic.ball import balls
-    from gradlab.arithmetic.scalar_rounded import rounded
+    from gradlab.arithmetic.rounded import RoundedArithmetic
     from gradlab.classroom.serve import serve
 
-    balls(np.exp(np.eye(2) @ np.eye(2))), rounded(np.eye(2))
+    balls(np.exp(np.eye(2) @ np.eye(2))), RoundedArithmetic().constant(1.0)
     return serve

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import balls, finite, midpoints, overlaps, precision
+from gradlab.arithmetic import finite, midpoints, overlaps, precision
+from gradlab.arithmetic.ball import balls
 from gradlab.arithmetic.balls import as_balls
 from gradlab.cells import Cell, cell, run
 from gradlab.checker.allowance import allowance

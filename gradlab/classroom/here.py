@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import balls, precision
+from gradlab.arithmetic import precision
+from gradlab.arithmetic.ball import balls
 from gradlab.cells import Cell, Code
 from gradlab.checker.check import _compare
 from gradlab.checker.submission import Submission

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradlab.arithmetic import ball, balls, finite, overlaps, radii, relative_radius
+from gradlab.arithmetic import finite, overlaps, radii, relative_radius
+from gradlab.arithmetic.ball import balls
+from gradlab.arithmetic.balls import bits_in_force
 from gradlab.cells import Cell, run
 from gradlab.checker.allowance import allowance
 from gradlab.checker.submission import TOTAL, Returned, Submission
@@ -116,7 +118,7 @@ class IsolatedSubmission(Submission):
         return claimed
 
     def balls(self, problem: Problem) -> Returned:
-        bits, shapes = vars(ball)["ctx"].prec, self._shapes(problem)
+        bits, shapes = bits_in_force(), self._shapes(problem)
         payload = self._ask("balls", problem, wire.BALLS, wire.most_ball_bytes(shapes, bits), bits)
         found = self._read(lambda: wire.unpack_balls(payload, shapes, bits))
         inputs = problem.inputs(balls)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gradlab.arithmetic import balls, finite, overlaps, precision
+from gradlab.arithmetic import finite, overlaps, precision
+from gradlab.arithmetic.ball import balls
 from gradlab.cells import Code, cell
 from gradlab.checker.locate import _local
 from gradlab.checker.submission import Submission

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import balls, finite, overlaps, precision
+from gradlab.arithmetic import finite, overlaps, precision
+from gradlab.arithmetic.ball import balls
 from gradlab.cells import Cell, cell
 from gradlab.checker.allowance import judgeable
 from gradlab.checker.check import _compare

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradlab.arithmetic import balls, precision
+from gradlab.arithmetic import precision
+from gradlab.arithmetic.ball import balls
 from gradlab.cells import Cell
 from gradlab.checker.submission import Submission, load_text
 from gradlab.checker.watch import SubmissionError, watched

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.ball import midpoints, precision
+from gradlab.arithmetic.balls import midpoints, precision
 from gradlab.problem import Inputs, axes
 from gradlab.verifier.evaluate import NoSuchStep
 from gradlab.verifier.judge import FIRST_BITS, Judge, Judgement, compare

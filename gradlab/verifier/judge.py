@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.ball import contains, finite, midpoints, overlaps, precision, radii, within
+from gradlab.arithmetic.balls import contains, finite, midpoints, overlaps, precision, radii, within
 from gradlab.verifier.evaluate import COMPARISONS, PIECEWISE, NoSuchStep, range_of
 from gradlab.verifier.shapes import Trouble
 from gradlab.verifier.terms import Apply, Name, Number, Term, Time, letters, walk

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic.ball import balls, midpoints, precision
+from gradlab.arithmetic.ball import balls
+from gradlab.arithmetic.balls import midpoints, precision
 from gradlab.interrupts import checkpoint
 from gradlab.verifier.edits import KINDS, Edit, edits, mending, shape_or_none
 from gradlab.verifier.evaluate import Clock, NoSuchStep

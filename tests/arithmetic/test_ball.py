@@ -7,17 +7,8 @@ from flint import arb, ctx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradlab.arithmetic import (
-    Ball,
-    balls,
-    contains,
-    digits,
-    midpoints,
-    overlaps,
-    precision,
-    radii,
-    relative_radius,
-)
+from gradlab.arithmetic import Ball, contains, digits, midpoints, overlaps, precision, radii, relative_radius
+from gradlab.arithmetic.ball import balls
 from gradlab.arithmetic.scalar import FUNCTIONS
 
 # No number is so small that 400 bits do not resolve what is added to it.

@@ -3,25 +3,9 @@ import sys
 import numpy as np
 import pytest
 
-from gradlab.arithmetic import (
-    Ball,
-    Rounded,
-    Undecidable,
-    Variable,
-    balls,
-    bounds,
-    contains,
-    digits,
-    gradient,
-    jacobian,
-    midpoints,
-    overlaps,
-    precision,
-    rounded,
-    rounding,
-    values,
-    variables,
-)
+from gradlab.arithmetic import Ball, Undecidable, contains, digits, overlaps, precision
+from gradlab.arithmetic.ball import balls
+from gradlab.arithmetic.tape import Variable, gradient, variables
 
 X = np.array([0.5, 1.25, 2.0])
 Y = np.array([1.5, 0.25, 3.0])
@@ -69,21 +53,6 @@ def test_gradients_equal_their_closed_forms(row):
             assert digits(got).min() > 30
 
 
-@pytest.mark.parametrize("row", DERIVATIVES.values(), ids=DERIVATIVES)
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_rounded_gradients_bound_their_distance_to_the_certified_ones(row, dtype):
-    def gradients(lift):
-        inputs = [variables(lift(X)), variables(lift(Y))]
-        return np.concatenate(gradient(row[0](*inputs).sum(), inputs))
-
-    with precision(200), rounding(dtype):
-        exact, number = gradients(balls), gradients(rounded)
-        assert np.isfinite(bounds(number)).all()
-        assert all(
-            abs(error) <= bound for error, bound in zip(balls(values(number)) - exact, bounds(number), strict=True)
-        )
-
-
 def test_the_tape_agrees_with_a_backward_pass_by_hand(rnn):
     with precision(128):
         x, y, *weights = map(balls, rnn.problem())
@@ -109,24 +78,11 @@ def midpoints_as_balls(array):
     return np.frompyfunc(lambda x: x.value, 1, 1)(array)
 
 
-def test_a_jacobian_has_a_gradient_for_each_output():
-    a, x = balls(np.arange(6.0).reshape(2, 3)), variables(balls(X))
-    matrix, product = jacobian(a @ x, x), variables(a)
-    assert matrix.shape == (2, 3)
-    assert contains(matrix, np.arange(6.0).reshape(2, 3)).all()
-    by_a, by_x = jacobian(product @ x, [product, x])
-    assert (by_a.shape, by_x.shape) == ((2, 2, 3), (2, 3))
-    assert (midpoints(by_a) == np.einsum("ij,k->ijk", np.eye(2), X)).all()
-    assert jacobian((a @ x)[0], x).shape == (3,)
-    assert jacobian(a @ x, x[1]).shape == (2,)
-
-
-@pytest.mark.parametrize(("lift", "kind"), [(balls, Ball), (rounded, Rounded)])
-def test_what_the_output_does_not_depend_on_has_gradient_exactly_zero(lift, kind):
-    x, y = variables(lift(X)), variables(lift(Y))
-    for output in (x.sum(), Ball(3) if kind is Ball else Rounded(3)):
+def test_what_the_output_does_not_depend_on_has_gradient_exactly_zero():
+    x, y = variables(balls(X)), variables(balls(Y))
+    for output in (x.sum(), Ball(3)):
         zeros = gradient(output, y)
-        assert all(type(zero) is kind for zero in zeros)
+        assert all(type(zero) is Ball for zero in zeros)
         assert all(zero == 0 for zero in zeros)
 
 
@@ -158,10 +114,9 @@ def test_abs_has_no_derivative_at_zero():
 
 
 WRONG = {
-    "floats": (lambda: variables(X), r"a Variable holds a Ball or a Rounded, got float; see balls\(\) and rounded\(\)"),
-    "variables": (lambda: variables(variables(balls(X))), "a Variable holds a Ball or a Rounded, got Variable"),
+    "floats": (lambda: variables(X), r"a Variable holds a Ball, got float; see balls\(\)"),
+    "variables": (lambda: variables(variables(balls(X))), "a Variable holds a Ball, got Variable"),
     "wrt-balls": (lambda: gradient(variables(balls(X)).sum(), balls(X)), "differentiate with respect to a Ball"),
-    "mixed": (lambda: variables(balls(X)) * rounded(X), "unsupported operand"),
 }
 
 

@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from gradlab.arithmetic import Ball, balls, precision
+from gradlab.arithmetic import Ball, precision
+from gradlab.arithmetic.ball import balls
 from gradlab.classroom import wire
 from gradlab.classroom.wire import WireError
 

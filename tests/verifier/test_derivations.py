@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gradlab.arithmetic.ball import precision
+from gradlab.arithmetic.balls import precision
 from gradlab.cells import CELLS, cell, run
 from gradlab.manual import gates
 from gradlab.verifier import verify

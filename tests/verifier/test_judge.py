@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from gradlab.arithmetic.ball import Ball, precision
+from gradlab.arithmetic.ball import Ball
+from gradlab.arithmetic.balls import precision
 from gradlab.verifier import verify_text
 from gradlab.verifier.judge import compare
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradlab.arithmetic.ball import midpoints, precision
+from gradlab.arithmetic.balls import midpoints, precision
 from gradlab.verifier.document import read
 from gradlab.verifier.evaluate import NoSuchStep
 from gradlab.verifier.reading import Derivation, resolve
