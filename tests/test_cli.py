@@ -89,7 +89,7 @@ BAD = {
     ),
     "stores into float64": (
         edit(("np.zeros(slope.shape, slope.dtype)", "np.zeros(slope.shape)")),
-        "Allocate the buffer with",
+        "allocate with the inputs' dtype",
     ),
     "prints": (in_bptt("print('hello')"), ": bptt prints to standard output ('hello'); take the print out"),
     "modifies its inputs": (in_bptt("x *= 2"), ": bptt changes one of its inputs in place; copy it first"),
@@ -105,7 +105,7 @@ BAD = {
     ),
     "uses entries it never assigned": (
         edit(("delta_hidden = np.zeros(", "delta_hidden = np.empty("), ("    delta_hidden[T] = after", "")),
-        ": bptt raises",
+        "takes an entry of an array that was never assigned",
     ),
 }
 

@@ -31,7 +31,8 @@ def test_the_extension_registers_a_cell_magic_that_judges_the_cell() -> None:
 
 
 def test_a_true_derivation_has_no_cross() -> None:
-    report = gradlab.verify(text=DERIVATION.replace("3 v", "2 v"))
+    slope = r"$$ L := v v^T $$" + "\n\n" + r"$$ \frac{\partial L}{\partial v} = 2 v $$" + "\n"
+    report = gradlab.verify(text=DERIVATION.replace("3 v", "2 v") + "\n" + slope)
     assert report.ok
     assert "✗" not in report._repr_markdown_()
 

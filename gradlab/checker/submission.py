@@ -31,6 +31,7 @@ FUNCTIONS = ("forward", "loss", "gradient")
 # What stands among the quantities for the loss that a file reports: no equation's name has a point in it.
 TOTAL = "loss.total"
 
+MORE_BITS = (512, 2048)  # where those in force leave a comparison open
 KEPT = 32  # programs of the cells' own code
 _own: dict[Any, RecordedRun] = {}
 
@@ -104,10 +105,17 @@ class Submission:
 
     def balls(self, problem: Problem) -> Returned:
         """Everything on balls, at the precision in force."""
-        from gradlab.arithmetic.balls import BallArithmetic
+        from gradlab.arithmetic.balls import BallArithmetic, bits_in_force, precision
 
         recorded, module = self.recorded(problem), self.cell.module
-        run = self._replayed(recorded, BallArithmetic(), problem)
+        for bits in (bits_in_force(), *MORE_BITS):
+            with precision(bits):
+                try:
+                    run = self._replayed(recorded, BallArithmetic(), problem)
+                    break
+                except NotCertified:  # more digits may decide a comparison
+                    if bits == MORE_BITS[-1]:
+                        raise
         found = {name: np.asarray(run.numbers(index), object) for name, index in recorded.quantities.items()}
         trace = module.Trace(**{quantity.name: found[quantity.name] for quantity in self.cell.of_kind("trace")})
         loss = module.Loss(found["loss"], found[TOTAL][()])
@@ -249,9 +257,12 @@ class Submission:
         if isinstance(value, Recorded):
             return value
         try:
-            return np.array(value)
+            array = np.array(value)
         except (TypeError, ValueError):
             raise SubmissionError(f"{self.origin}: {label} is no array of one shape") from None
+        if array.dtype.kind == "V":
+            raise SubmissionError(f"{self.origin}: {label} is no array of numbers")
+        return array
 
     def _check_fields(self, trace: Any, loss: Any, grads: Any) -> None:
         module = self.cell.module

@@ -215,7 +215,7 @@ class IsolatedSubmission(Submission):
                 raise
             where = re.compile(re.escape(f"{self.source.path}") + r":(\d+)")
             text = where.sub(lambda match: self.source.where(int(match[1])), str(error))
-            raise SubmissionError(text) from None
+            raise type(error)(text) from None
 
     def _ask(self, what: str, problem: Problem, kind: bytes, most: int, bits: int = 0) -> bytes:
         asked = wire.Request(what, {"bits": bits}, problem.arrays())

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gradlab.checker.watch import SubmissionError
+from gradlab.checker.watch import NotCertified, SubmissionError
 from gradlab.classroom import wire
 from gradlab.classroom.confine import SECCOMP
 from gradlab.classroom.limits import Limits
@@ -162,13 +162,14 @@ class Sandbox:
         start = time.monotonic()
         seconds = min(seconds, self.limits.total - self._spent)
         try:
-            sent, payload = self._receive({**kinds, wire.ERROR: wire.MOST_TEXT}, start + seconds, doing)
+            errors = dict.fromkeys((wire.ERROR, wire.UNCERTIFIED), wire.MOST_TEXT)
+            sent, payload = self._receive(kinds | errors, start + seconds, doing)
         except BaseException:
             self.close()
             raise
         self._spent += time.monotonic() - start
-        if sent == wire.ERROR:
-            raise SubmissionError(self._said(payload))
+        if sent in errors:
+            raise (SubmissionError if sent == wire.ERROR else NotCertified)(self._said(payload))
         return sent, payload
 
     def _said(self, payload: bytes) -> str:

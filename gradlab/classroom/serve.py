@@ -15,7 +15,7 @@ from gradlab.arithmetic import precision
 from gradlab.arithmetic.ball import balls
 from gradlab.cells import Cell
 from gradlab.checker.submission import Submission, load_text
-from gradlab.checker.watch import SubmissionError, watched
+from gradlab.checker.watch import NotCertified, SubmissionError, watched
 from gradlab.classroom import wire
 from gradlab.classroom.skeleton import rebuilt
 from gradlab.classroom.stepwise import CHOOSE, Steps, TimeUp, attempt, instrumented, said
@@ -45,6 +45,8 @@ def serve(channel: socket.socket, kept: list[str]) -> None:
                 _steps(channel, loaded[0], asked)
             else:
                 _send(channel, *_answer(loaded[0], asked))
+        except NotCertified as error:
+            _send(channel, wire.UNCERTIFIED, _text(str(error)))
         except SubmissionError as error:
             _send(channel, wire.ERROR, _text(str(error)))
         except Exception as error:  # noqa: BLE001  what it returns, or has done to this process, is of no known kind

@@ -24,6 +24,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 HEADER = struct.Struct(">cQ")
 REQUEST, READY, LOADED, ARRAYS, BALLS, ERROR = (b"Q", b"R", b"L", b"A", b"B", b"E")
+UNCERTIFIED = b"U"  # an error of what is certified alone
 # Of equations run one by one: what goes to gradlab, what comes back, and the end of them all.
 BEGUN, VALUE, FAILED, SKIPPED, HELPER, ENDED = (b"S", b"V", b"F", b"K", b"H", b"Z")
 RIGHT = b"N"

@@ -39,6 +39,10 @@ MOST_NUMBERS = 10_000_000
 SECONDS_A_NUMBER = 6e-6
 
 
+class Tied(Refused):
+    """A comparison that steered the run is open, at the precision in force."""
+
+
 class TooLarge(Refused):
     """A program that is beyond memory or time."""
 
@@ -115,6 +119,10 @@ class Prover:
             start = time.perf_counter()
             try:
                 certificate = self._judged(self.enclosed(bits))
+            except Tied:  # more digits may decide it
+                if bits == PRECISIONS[-1]:
+                    raise
+                continue
             except OutOfTime:
                 if certificate is None:
                     raise Refused("there was no time for it (seconds=…)") from None
@@ -277,8 +285,8 @@ def _decided(open_: list[Tie]) -> None:
     if open_:
         tie = open_[0]
         if tie.contrary:
-            raise Refused(f"{tie.where}: a comparison is decided by rounding at this point")
-        raise Refused(f"{tie.where}: a comparison is a tie at this point")
+            raise Tied(f"{tie.where}: a comparison is decided by rounding at this point")
+        raise Tied(f"{tie.where}: a comparison is a tie at this point")
 
 
 def _zero(pair: Compared, largest: float) -> Array:
