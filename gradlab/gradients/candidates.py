@@ -248,7 +248,8 @@ def _orders(m: int, n: int) -> list[tuple[str, Array]]:
                 moved[0 if shift > 0 else -1] = -1
                 found.append((f"{name} {SHIFTED} {shift:+d}".strip(), moved))
     else:
-        at = np.concatenate([np.arange(m), np.full(max(0, n - m), -1)])
+        spare = np.full(max(0, n - m), -1)
+        at = np.concatenate([spare, np.arange(m), spare])
         for start in range(len(at) - n + 1):
             found.append((f"from {start}", at[start : start + n]))
             found.append((f"{REVERSED} from {start}", at[::-1][start : start + n]))

@@ -75,6 +75,10 @@ class Truths:
                 break
             if block.operation != "numbers":
                 self.blocks.setdefault((key_of(block.site), block.shape), []).append(number)
+        self.literal = np.zeros(self.first, bool)
+        for block in self.program.blocks:
+            if block.operation == "numbers" and block.parameter in ("literal", "unset") and block.start < self.first:
+                self.literal[block.start : block.stop] = True
         known: set[Any] = set()
         self.all: list[Truth] = []
         self._vectors: dict[Any, dict[Use, Array]] = {}
@@ -104,11 +108,12 @@ class Truths:
             for n in numbers:
                 for k, operand in enumerate(self.program.blocks[n].operands):
                     self.uses.setdefault((key, k), []).append((n, k))
-                    if (operand > 1).any():
-                        edges.setdefault((key, k, operand.shape), []).append(n)
+                    edges.setdefault((key, k, operand.shape), []).append(n)
         for (_, k, _), numbers in edges.items():
             first = self.program.blocks[numbers[0]]
             index = np.stack([self.program.blocks[n].operands[k] for n in numbers])
+            if self.literal[index].all():
+                continue
             for kind, along in ((OPERAND, 0), (EDGE, 0), (PARTIAL_SUM, 1), (PARTIAL_SUM, -1)):
                 if not along or len(numbers) > 1:
                     yield Truth(kind, first.site, first.operation, tuple(numbers), index, k, along)
