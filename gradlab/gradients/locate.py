@@ -26,13 +26,14 @@ ROUNDS = 5  # mistakes that are looked for
 class Blamed:
     """One place: what should stand there, which executions are wrong, and which leaves become right.
 
-    given: (n, …) what the line gives for operands that are right.
+    given: (n, …) what the line gives for operands that are right. beside: all that was put right to see that.
     """
 
     fit: Fit
     repairs: tuple[str, ...]
     given: Array
     executions: tuple[int, ...]
+    beside: tuple[Fit, ...]
 
 
 @dataclass
@@ -113,7 +114,7 @@ class Locator:
             # Of what repairs it, what needs the fewest changes, if it is no more far-fetched.
             alike = [fit for fit in one.others if _alike(fit, one.fit)]
             best = min((one.fit, *alike), key=lambda fit: len(bad[id(fit)]))
-            found.append(Blamed(best, one.repairs, given, tuple(bad[id(best)])))
+            found.append(Blamed(best, one.repairs, given, tuple(bad[id(best)]), tuple(other.fit for other in chosen)))
         return found
 
     def _unlike(self, given: Array, fit: Fit) -> list[int]:

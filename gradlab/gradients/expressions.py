@@ -1,0 +1,154 @@
+"""The user's source, where an instruction stands: its text, what it reads, and where that was bound."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterator
+from functools import lru_cache
+
+from gradlab.tape.program import Frame, Site
+
+LONGEST = 48  # characters of an expression that a sentence quotes
+
+
+@lru_cache(maxsize=16)
+def tree_of(file: str, text: str) -> ast.Module | None:
+    """A file's tree; None where it is no Python."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+
+
+def tree(file: str) -> ast.Module | None:
+    """The tree of the file of a frame, as it is now."""
+    return tree_of(file, "".join(linecache.getlines(file)))
+
+
+def expression(frame: Frame) -> ast.expr | None:
+    """The expression that an instruction evaluates; None where the source is not at hand."""
+    for at, (line, last, start, end) in enumerate(frame.code.co_positions()):
+        if at == frame.instruction // 2:
+            break
+    else:
+        return None
+    whole = tree(frame.file)
+    if whole is None or line is None:
+        return None
+    for node in ast.walk(whole):
+        place = (getattr(node, "lineno", 0), getattr(node, "end_lineno", 0), getattr(node, "col_offset", -1))
+        if place == (line, last, start) and getattr(node, "end_col_offset", -1) == end:
+            if isinstance(node, ast.Expr):
+                node = node.value
+            return node if isinstance(node, ast.expr) else None
+    return None
+
+
+def text(site: Site, operation: str = "") -> str:
+    """What an instruction computes, as the source has it."""
+    if not site.frames:
+        return operation
+    found = expression(site.frames[0])
+    if found is None:
+        lines = statement_text(site.frames[0])
+        said = lines or operation
+    else:
+        said = ast.unparse(found)
+    return said if len(said) <= LONGEST else said[: LONGEST - 1] + "…"
+
+
+def statement(frame: Frame) -> ast.stmt | None:
+    """The innermost statement of a frame's line."""
+    whole = tree(frame.file)
+    if whole is None:
+        return None
+    found = [
+        node for node in ast.walk(whole)
+        if isinstance(node, ast.stmt) and node.lineno <= frame.line <= (node.end_lineno or node.lineno)
+    ]  # fmt: skip
+    return max(found, key=lambda node: (node.lineno, -(node.end_lineno or 0)), default=None)
+
+
+def statement_text(frame: Frame) -> str:
+    """That statement, if it is a simple one."""
+    found = statement(frame)
+    simple = isinstance(found, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return))
+    return ast.unparse(found) if found is not None and simple else ""
+
+
+def function(frame: Frame) -> ast.AST | None:
+    """The function that a frame runs."""
+    whole = tree(frame.file)
+    if whole is None:
+        return None
+    for node in ast.walk(whole):
+        if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+            first = node.lineno
+            if isinstance(node, ast.FunctionDef):
+                first = min([first, *(one.lineno for one in node.decorator_list)])
+            name = node.name if isinstance(node, ast.FunctionDef) else "<lambda>"
+            if first == frame.code.co_firstlineno and name == frame.code.co_name:
+                return node
+    return None
+
+
+def operand(frame: Frame, k: int) -> ast.expr | None:
+    """The expression of an operand of what an instruction evaluates."""
+    node = expression(frame)
+    if isinstance(node, ast.BinOp):
+        return (node.left, node.right)[k] if k < 2 else None
+    if isinstance(node, ast.UnaryOp):
+        return node.operand
+    if isinstance(node, ast.Call) and k < len(node.args):
+        return node.args[k]
+    return None
+
+
+def loops(frame: Frame) -> list[ast.For | ast.While]:
+    """The loops around a frame's line, innermost first."""
+    whole = function(frame)
+    if whole is None:
+        return []
+    found = [
+        node for node in ast.walk(whole)
+        if isinstance(node, (ast.For, ast.While)) and node.lineno <= frame.line <= (node.end_lineno or 0)
+    ]  # fmt: skip
+    return sorted(found, key=lambda node: -node.lineno)
+
+
+def bindings(frame: Frame, name: str) -> Iterator[ast.stmt]:
+    """The statements of a frame's function that bind a name."""
+    whole = function(frame)
+    if whole is None:
+        return
+    for node in ast.walk(whole):
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            named = {one.id for target in targets for one in ast.walk(target)
+                     if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}  # fmt: skip
+            if name in named:
+                yield node
+
+
+def bound(frame: Frame, name: str) -> ast.stmt | None:
+    """The statement that last bound a name, as a frame's line finds it: the nearest above, else the last of the loop."""
+    found = list(bindings(frame, name))
+    above = [node for node in found if (node.end_lineno or node.lineno) < frame.line]
+    if above:
+        return max(above, key=lambda node: node.lineno)
+    for loop in loops(frame):
+        within = [node for node in found if loop.lineno <= node.lineno <= (loop.end_lineno or 0)]
+        if within:
+            return max(within, key=lambda node: node.lineno)
+    return None
+
+
+def only_passes_on(node: ast.stmt) -> bool:
+    """Whether a statement computes nothing: names, entries, attributes, tuples."""
+    value = getattr(node, "value", None)
+    if isinstance(node, ast.AugAssign) or value is None:
+        return False
+    computing = (ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp, ast.Lambda)
+    within = {id(inner) for one in ast.walk(value) if isinstance(one, ast.Subscript) for inner in ast.walk(one.slice)}
+    return not any(isinstance(one, computing) and id(one) not in within for one in ast.walk(value))

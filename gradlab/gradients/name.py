@@ -1,0 +1,437 @@
+"""What stands where a gradient leaves the truth, against what should: as a relation, which names the mistake.
+
+    n executions of the line that is to blame
+
+Relations are tried in tiers, from those that can hold by accident least; a tier that finds something ends the search. A
+relation counts if it holds in every world that is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from gradlab.gradients import expressions
+from gradlab.gradients.candidates import Candidates, Fit, squeezed, turned
+from gradlab.gradients.kinds import Kind
+from gradlab.gradients.locate import Blamed
+from gradlab.gradients.truths import ADJOINT, EDGE, OPERAND, PARTIAL_SUM, SOME_USES, Truth, Truths
+from gradlab.gradients.values import Value, Values
+from gradlab.gradients.worlds import World, close, masked
+from gradlab.tape.program import Site
+
+Array = np.ndarray[Any, Any]
+
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "maximum": np.maximum,
+    "minimum": np.minimum, "product": np.matmul,
+}  # fmt: skip
+WHOLE = 1e-6  # how near a whole number a count of edges has to be
+JACOBIAN = 200  # entries of which a Jacobian's diagonal is computed
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One: its class, the sentence that says it; at: the operand that is wrong, if it is one.
+
+    ratio: the factor, of a relation that is one.
+    """
+
+    kind: Kind
+    said: str
+    at: int | None = None
+    ratio: float | None = None
+
+
+def placed(site: Site) -> str:
+    """file.py:27, of what the user wrote."""
+    return f" ({site.where})" if site.where else ""
+
+
+class Scene:
+    """One place to blame in one world.
+
+    Args:
+        world: as the code has it. changed: what is put right elsewhere, by block.
+    """
+
+    def __init__(
+        self, world: World, truths: Truths, candidates: Candidates, values: Values, blamed: Blamed, changed: Any
+    ) -> None:
+        self.world, self.truths, self.candidates, self.values = world, truths, candidates, values
+        self.blamed, self.fit, self.made = blamed, blamed.fit, blamed.fit.made
+        self.right = world.replayed(changed)
+        self.program = world.program
+        self.block = self.program.blocks[self.made.numbers[0]]
+        self.given = self.made.itself(self.right)
+        self.wanted = self.fit.value(truths, world)
+        self.n = len(self.made.numbers)
+
+    def relations(self) -> list[Relation]:
+        """What holds."""
+        tiers = (
+            self._selected, self._factor, self._transposed, self._edges, self._accumulation, self._other_step,
+            self._jacobian, self._operand_values, self._operand_truths, self._factors, self._one_term, self._trace,
+            self._changed_after,
+        )  # fmt: skip
+        for tier in tiers:
+            found = list(dict.fromkeys(tier()))
+            if found:
+                return found
+        return []
+
+    # ---- a factor
+    def _factor(self) -> Iterator[Relation]:
+        ratio = _ratio(self.given, self.wanted)
+        if ratio is None or abs(ratio - 1) < 1e-7:
+            return
+        if abs(ratio + 1) < 1e-9:
+            yield Relation(Kind.SIGN, "it is the negative of what it should be")
+        else:
+            yield Relation(Kind.FACTOR, "it is a multiple of what it should be", ratio=ratio)
+
+    # ---- what uses send back
+    def _edges(self) -> Iterator[Relation]:
+        truth = self.fit.truth
+        if truth.kind not in (ADJOINT, OPERAND, SOME_USES) or not truth.index.size:
+            return
+        sent = self.truths.sent_by_use(truth.index, self.world)
+        uses = {use: stack for use, stack in sent.items()}
+        if not uses:
+            return
+        wanted = set(truth.uses) if truth.kind == SOME_USES else set(uses)
+        stacks = {use: self._arranged(stack) for use, stack in uses.items()}
+        edges = np.array([stack.reshape(-1) for stack in stacks.values()]).T
+        if np.linalg.matrix_rank(edges) < len(uses):
+            return
+        counts, *_ = np.linalg.lstsq(edges, self.given.reshape(-1), rcond=None)
+        scale = max(float(np.abs(self.wanted).max()), 1e-300)
+        if np.abs(edges @ counts - self.given.reshape(-1)).max() > 1e-8 * scale:
+            return
+        for count, use in zip(counts, uses, strict=True):
+            count -= use not in wanted
+            if abs(count - 1) > 1e-7:
+                yield self._edge(use, float(count), stacks[use], list(stacks.values()))
+
+    def _edge(self, use: Any, count: float, stack: Array, stacks: list[Array]) -> Relation:
+        site = self.program.blocks[self.truths.uses[use][0][0]].site
+        said = f"what `{expressions.text(site)}`{placed(site)} sends back"
+        kind = Kind.CARRY if self._later(stack, stacks) else Kind.PATH
+        later = ", from the step after," if kind is Kind.CARRY else ""
+        whole = round(count) if abs(count - round(count)) < WHOLE else None
+        if whole == 0:
+            return Relation(kind, f"{said}{later} is missing")
+        if whole == 2:
+            return Relation(Kind.PATH, f"{said}{later} is counted twice")
+        if whole == -1:
+            return Relation(Kind.SIGN, f"{said}{later} has the opposite sign")
+        return Relation(Kind.FACTOR, f"{said}{later} is taken {_fraction(count)} times")
+
+    def _later(self, stack: Array, stacks: list[Array]) -> bool:
+        """Whether a use is one of the next step: the last step has none, and has others."""
+        if self.n < 2:
+            return False
+        last = 0 if self.candidates.backwards else -1
+        others = any(other[last].any() for other in stacks if other is not stack)
+        return not stack[last].any() and bool(stack.any()) and others
+
+    def _arranged(self, stack: Array) -> Array:
+        """A stack of what the truth is of, in the order of what is made."""
+        rows = turned(stack, self.fit.turn, self.made.shape)
+        flat = rows.reshape(len(rows), -1) if self.n > 1 else rows.reshape(1, -1)
+        keep = np.broadcast_to((self.fit.at >= 0)[:, None], (self.n, flat.shape[1]))
+        return masked(flat[self.fit.at], keep).reshape(self.n, *self.made.shape)
+
+    # ---- sums over executions
+    def _accumulation(self) -> Iterator[Relation]:
+        truth = self.fit.truth
+        plain = {PARTIAL_SUM: EDGE, OPERAND: EDGE}.get(truth.kind)
+        if plain is not None and truth.numbers:
+            each = Truth(plain, truth.site, truth.operation, truth.numbers, truth.index, truth.operand, 0, truth.rows)
+            stack = self.truths.stack(each, self.world)
+            if squeezed(stack.shape) == squeezed(self.truths.stack(truth, self.world).shape):
+                if close(self._arranged(stack), self.given) and not close(self.given, self.wanted):
+                    what = "repeated entries" if truth.kind == OPERAND else "the steps"
+                    yield Relation(Kind.ACCUMULATION, f"one part alone stands where the sum over {what} belongs")
+
+    # ---- time
+    def _other_step(self) -> Iterator[Relation]:
+        w, u = self.given, self.wanted
+        if self.n < 2:
+            return
+        inner = slice(1, -1)
+        for said, moved, where in (
+            ("it is right, with the steps in reversed order", u[::-1], slice(None)),
+            ("it is that of the step before", np.roll(u, 1, 0), inner),
+            ("it is that of the step after", np.roll(u, -1, 0), inner),
+        ):
+            if len(w[where]) > 1 and close(w[where], moved[where]):
+                yield Relation(Kind.INDEX, said)
+                return
+        first = u[0] if self.candidates.backwards else u[-1]
+        if first.any() and all(close(one, first) for one in w):
+            rest = u[1:] if self.candidates.backwards else u[:-1]
+            if not rest.any():
+                yield Relation(Kind.LAST_LOSS, "what belongs to the last step alone stands at every step")
+            else:
+                yield Relation(Kind.STALE, "the last step's stands at every step")
+
+    # ---- derivatives that are no elementwise ones
+    def _jacobian(self) -> Iterator[Relation]:
+        truth = self.fit.truth
+        if truth.kind != ADJOINT or self.n != 1 or self.wanted.size > JACOBIAN or len(truth.index) != 1:
+            return
+        at = truth.index[0].reshape(-1)
+        from gradlab.tape import Adjoints
+
+        for (_, _), numbers in self.truths.blocks.items():
+            number = numbers[-1]
+            block = self.program.blocks[number]
+            if block.stop - block.start != at.size or block.operation == "numbers":
+                continue
+            below = self.world.adjoints[block.start : block.stop]
+            sweep = Adjoints(self.world.run, block.nodes.reshape(-1, 1))
+            diagonal = np.diagonal(sweep.rows(at))
+            if diagonal.any() and close(self.given.reshape(-1), below * diagonal):
+                where = f"`{expressions.text(block.site)}`{placed(block.site)}"
+                yield Relation(Kind.JACOBIAN, f"the derivative of {where} is taken as if it were elementwise")
+                return
+
+    def _trace(self) -> Iterator[Relation]:
+        u = self.wanted
+        if u.ndim == 3 and u.shape[1] == u.shape[2] > 1:
+            trace = np.trace(u, axis1=1, axis2=2)[:, None, None]
+            if close(self.given, np.broadcast_to(trace, u.shape)):
+                yield Relation(Kind.OPERAND, "an inner product stands where the outer product belongs")
+
+    # ---- operands
+    def _operands(self) -> list[Array] | None:
+        """(n, …) each, padded so that they broadcast; None where executions differ."""
+        if self.block.operation not in ELEMENTWISE or len(self.block.operands) != 2:
+            return None
+        found = []
+        for k in range(2):
+            stacks = [self.right.values[self.program.blocks[n].operands[k]] for n in self.made.numbers]
+            if self.block.operation != "product":
+                stacks = [np.broadcast_to(one, self.made.shape) for one in stacks]
+            elif len({one.shape for one in stacks}) > 1:
+                return None
+            found.append(np.stack(stacks))
+        return found
+
+    def _with(self, operands: list[Array], k: int, other: Array) -> bool:
+        """Whether the line is right with another array as its operand k."""
+        changed = list(operands)
+        if other[0].size != operands[k][0].size or len(other) != self.n:
+            return False
+        changed[k] = other.reshape(operands[k].shape)
+        made = ELEMENTWISE[self.block.operation](*changed)
+        return close(made, self.wanted)
+
+    def _transposed(self) -> Iterator[Relation]:
+        operands = self._operands()
+        if operands is None or self.block.operation != "product":
+            return
+        for k, one in enumerate(operands):
+            if one.ndim == 3 and one.shape[1] == one.shape[2] > 1 and self._with(operands, k, np.swapaxes(one, 1, 2)):
+                yield Relation(Kind.TRANSPOSE, f"{self._read(k)} should be transposed", k)
+
+    def _operand_values(self) -> Iterator[Relation]:
+        operands = self._operands()
+        if operands is None:
+            return
+        for k, standing in enumerate(operands):
+            for value in self.values.all:
+                for moved in self._in_orders(value, standing):
+                    if self._with(operands, k, moved) and not close(moved.reshape(standing.shape), standing):
+                        yield self._other_operand(k, standing, value, moved.reshape(standing.shape))
+                        return
+
+    def _in_orders(self, value: Value, standing: Array) -> Iterator[Array]:
+        stack = value.stack(self.world)
+        if stack[0].size != standing[0].size and not (
+            len(stack) == 1 and stack.ndim > 1 and stack.shape[1] >= self.n and stack[0, 0].size == standing[0].size
+        ):
+            return
+        rows = stack[0] if stack[0].size != standing[0].size else stack
+        if len(rows) == 1 and self.n > 1:
+            rows = np.repeat(rows, self.n, axis=0)
+        for turn in (1, -1):
+            for start in range(len(rows) - self.n + 1):
+                yield rows[::turn][start : start + self.n]
+        if len(rows) == self.n - 1 or len(rows) == self.n:  # the first step has it otherwise, or as a number
+            for turn in (1, -1):
+                pad = np.concatenate([rows[::turn], standing[-1:].reshape(1, *rows.shape[1:])])
+                for start in range(len(pad) - self.n + 1):
+                    yield pad[start : start + self.n]
+
+    def _other_operand(self, k: int, standing: Array, value: Value, right: Array) -> Relation:
+        said = f"{self._read(k)} should be {value.said}{placed(value.site)}"
+        if self._made_as_data(k) and value.data:
+            return Relation(Kind.STALE, f"{said}: there stands another draw of it", k)
+        if value.slope:
+            return Relation(Kind.SLOPE, said, k)
+        steps = [i for i in range(self.n) if not close(standing[i], right[i])]
+        shifted = self.n > 1 and sum(
+            any(close(standing[i], right[j]) for j in range(self.n) if j != i) for i in steps
+        ) >= max(1, len(steps) - 1)
+        if shifted and len(steps) > 1:
+            if all(close(one, standing[0]) for one in standing):
+                return Relation(Kind.STALE, f"{said}: there stands one step's at every step", k)
+            return Relation(Kind.INDEX, f"{said}: there stands that of another step", k)
+        return Relation(Kind.OPERAND, said, k)
+
+    def _made_as_data(self, k: int) -> bool:
+        first = int(self.block.operands[k].reshape(-1)[0])
+        number = self.values.starts.get(first)
+        block = None if number is None else self.program.blocks[number]
+        return block is not None and block.operation == "numbers" and first >= self.truths.first
+
+    def _operand_truths(self) -> Iterator[Relation]:
+        operands = self._operands()
+        if operands is None:
+            return
+        for k, standing in enumerate(operands):
+            if close(standing, np.broadcast_to(standing[:1, ...], standing.shape)) and self.n > 1:
+                pass
+            for fit in self._truths_like(standing):
+                right = fit.value(self.truths, self.world).reshape(standing.shape)
+                if close(right, standing) or not self._with(operands, k, right):
+                    continue
+                said = f"{self._read(k)} should be {_described(self.program, fit)}"
+                moved = [np.roll(right, 1, 0), np.roll(right, -1, 0), right[::-1]]
+                same = self.n > 2 and any(
+                    sum(close(a, b) for a, b in zip(standing, other, strict=True)) >= self.n - 1 for other in moved
+                )
+                if same:
+                    yield Relation(Kind.INDEX, f"{said}: there stands that of another step", k)
+                else:
+                    yield Relation(Kind.OPERAND, said, k)
+                return
+
+    def _truths_like(self, standing: Array) -> Iterator[Fit]:
+        from gradlab.gradients.candidates import Made
+
+        like = Made(self.made.key, self.made.numbers, standing.shape[1:], self.made.site, self.made.operation)
+        for truth, turn, _, orders in self.candidates.variants(like):
+            for order, at in orders:
+                fit = Fit(like, truth, turn, order, at)
+                if not fit.shifted and (self.n == 1 or fit.backwards == self.candidates.backwards):
+                    yield fit
+
+    def _factors(self) -> Iterator[Relation]:
+        w, u = self.given, self.wanted
+        for value in self.values.all:
+            stack = value.stack(self.world)
+            for rows in (stack, stack[::-1]):
+                if rows.size != u.size:
+                    continue
+                x = rows.reshape(u.shape)
+                kind = Kind.SLOPE if value.slope else Kind.PATH
+                if close(w * x, u) and not close(w, u):
+                    yield Relation(kind, f"{value.said}{placed(value.site)} is missing as a factor")
+                    return
+                if close(u * x, w) and not close(w, u):
+                    yield Relation(kind, f"{value.said}{placed(value.site)} is a factor too many")
+                    return
+
+    def _one_term(self) -> Iterator[Relation]:
+        difference = self.given - self.wanted
+        for fit in self.candidates.fits(self.made, difference):
+            said = _described(self.program, fit)
+            if fit.shifted:
+                yield Relation(Kind.FORWARD, f"{said} is added, where the loss does not use it so")
+            else:
+                yield Relation(Kind.PATH, f"{said} is a term too many")
+            return
+        for fit in self.candidates.fits(self.made, -difference):
+            yield Relation(Kind.PATH, f"{_described(self.program, fit)} is missing as a term")
+            return
+
+    def _changed_after(self) -> Iterator[Relation]:
+        for other in self.candidates.made:
+            if other is self.made or other.shape != self.made.shape or len(other.numbers) != self.n:
+                continue
+            if other.numbers[0] < self.made.numbers[0] and close(other.stack(self.right), self.wanted):
+                said = f"it is right at {other.site.where}, and changed here"
+                selecting = self.block.operation in ("maximum", "minimum", "positive", "max", "min")
+                if selecting:
+                    yield Relation(Kind.CLIP_RECURSION, f"{said} by a clip or a choice")
+                else:
+                    yield Relation(Kind.PATH, said)
+                return
+
+    def _selected(self) -> Iterator[Relation]:
+        if self.block.operation in ("maximum", "minimum", "positive"):
+            yield from (one for one in self._changed_after() if one.kind is Kind.CLIP_RECURSION)
+
+    def _read(self, k: int) -> str:
+        found = expressions.operand(self.made.site.frames[0], k)
+        return f"`{ast_text(found)}`" if found is not None else f"operand {k + 1}"
+
+
+def ast_text(node: Any) -> str:
+    """An expression, shortened."""
+    import ast
+
+    said = ast.unparse(node)
+    return said if len(said) <= expressions.LONGEST else said[: expressions.LONGEST - 1] + "…"
+
+
+def described(program: Any, fit: Fit) -> str:
+    """What a truth is, in words."""
+    return _described(program, fit)
+
+
+def _described(program: Any, fit: Fit) -> str:
+    truth = fit.truth
+    if truth.operation == "leaf":
+        return "the derivative by the parameter"
+    where = f"`{expressions.text(truth.site, truth.operation)}`{placed(truth.site)}"
+    if truth.kind == ADJOINT:
+        return f"the derivative by {where}"
+    if truth.kind == OPERAND:
+        return f"the derivative by what {where} takes"
+    if truth.kind == EDGE:
+        return f"what {where} sends back"
+    if truth.kind == PARTIAL_SUM:
+        return f"the sum over the steps of what {where} sends back"
+    return f"part of the derivative by {where}"
+
+
+def _ratio(w: Array, u: Array) -> float | None:
+    """The number by which u has to be multiplied to give w."""
+    square = float((u * u).sum())
+    if not square:
+        return None
+    ratio = float((w * u).sum()) / square
+    return ratio if ratio and close(w, ratio * u, part=1e-9) else None
+
+
+def _fraction(number: float) -> str:
+    simple = Fraction(number).limit_denominator(1000)
+    return str(simple) if abs(float(simple) - number) < 1e-9 * abs(number) else f"{number:.6g}"
+
+
+def agreed(found: list[list[Relation]]) -> list[Relation]:
+    """The relations that hold in every world; a factor that changes from world to world is another loss's."""
+    first, *others = found
+    kept = []
+    for one in first:
+        like = [next((x for x in other if x.said == one.said), None) for other in others]
+        if any(x is None for x in like):
+            continue
+        if one.ratio is None:
+            kept.append(one)
+            continue
+        ratios = [one.ratio, *(x.ratio for x in like if x is not None and x.ratio is not None)]
+        if len(ratios) > 1 and max(ratios) - min(ratios) > 1e-7 * max(map(abs, ratios)):
+            said = "it is what it should be times a factor that changes from point to point"
+            kept.append(Relation(Kind.LOSS, said))
+        else:
+            kept.append(Relation(Kind.FACTOR, f"it is {_fraction(one.ratio)} times what it should be"))
+    return kept
