@@ -151,17 +151,22 @@ class Candidates:
             self._variants[key] = found
         return self._variants[key]
 
-    def fits(self, made: Made, stack: Array) -> Iterator[Fit]:
+    def fits(self, made: Made, stack: Array, world: World | None = None) -> Iterator[Fit]:
         """The truths that an array, of what an instruction makes, is."""
         flat = stack.reshape(len(stack), -1)
         draw = np.random.default_rng(2).normal(size=flat.shape[1])
         wanted, scale = flat @ draw, float(np.abs(flat).max(initial=0))
+        if not scale or not np.isfinite(scale):
+            return
+        elsewhere = world is not None and world is not self.world
         for truth, turn, x, orders in self.variants(made):
+            if elsewhere and world is not None:
+                x = turned(self.truths.stack(truth, world), turn, made.shape).reshape(x.shape)
             rows = np.append(x @ draw, 0.0)
             for order, at in orders:
                 if np.abs(rows[at] - wanted).max() <= 1e-7 * max(float(np.abs(wanted).max()), scale):
                     fit = Fit(made, truth, turn, order, at)
-                    if close(fit.value(self.truths, self.world), stack):
+                    if close(fit.value(self.truths, world or self.world), stack):
                         yield fit
 
     def _orientation(self) -> bool:

@@ -9,6 +9,8 @@ from functools import lru_cache
 
 from gradlab.tape.program import Frame, Site
 
+# Names under which functions stand that take arrays; of other names, methods are called.
+MODULES = ("np", "numpy", "math", "np.linalg", "numpy.linalg", "scipy.special", "special")
 LONGEST = 48  # characters of an expression that a sentence quotes
 
 
@@ -100,8 +102,11 @@ def operand(frame: Frame, k: int) -> ast.expr | None:
         return (node.left, node.right)[k] if k < 2 else None
     if isinstance(node, ast.UnaryOp):
         return node.operand
-    if isinstance(node, ast.Call) and k < len(node.args):
-        return node.args[k]
+    if isinstance(node, ast.Call):
+        args = list(node.args)
+        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) not in MODULES:
+            args.insert(0, node.func.value)
+        return args[k] if k < len(args) else None
     return None
 
 

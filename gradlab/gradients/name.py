@@ -38,13 +38,14 @@ JACOBIAN = 200  # entries of which a Jacobian's diagonal is computed
 class Relation:
     """One: its class, the sentence that says it; at: the operand that is wrong, if it is one.
 
-    ratio: the factor, of a relation that is one.
+    ratio: the factor, of a relation that is one. derivative: a derivative stands in the place of another.
     """
 
     kind: Kind
     said: str
     at: int | None = None
     ratio: float | None = None
+    derivative: bool = False
 
 
 def placed(site: Site) -> str:
@@ -75,7 +76,7 @@ class Scene:
         """What holds."""
         tiers = (
             self._selected, self._factor, self._transposed, self._edges, self._accumulation, self._other_step,
-            self._jacobian, self._operand_values, self._operand_truths, self._factors, self._one_term, self._trace,
+            self._jacobian, self._trace, self._operand_values, self._operand_truths, self._factors, self._one_term,
             self._changed_after,
         )  # fmt: skip
         for tier in tiers:
@@ -216,10 +217,12 @@ class Scene:
         found = []
         for k in range(2):
             stacks = [self.right.values[self.program.blocks[n].operands[k]] for n in self.made.numbers]
-            if self.block.operation != "product":
+            if len({one.shape for one in stacks}) > 1:
+                if self.block.operation == "product":
+                    return None
                 stacks = [np.broadcast_to(one, self.made.shape) for one in stacks]
-            elif len({one.shape for one in stacks}) > 1:
-                return None
+            elif self.block.operation != "product":
+                stacks = [one.reshape((1,) * (len(self.made.shape) - one.ndim) + one.shape) for one in stacks]
             found.append(np.stack(stacks))
         return found
 
@@ -245,6 +248,8 @@ class Scene:
         if operands is None:
             return
         for k, standing in enumerate(operands):
+            if self._is_literal(k):
+                continue
             for value in self.values.all:
                 for moved in self._in_orders(value, standing):
                     if self._with(operands, k, moved) and not close(moved.reshape(standing.shape), standing):
@@ -273,8 +278,6 @@ class Scene:
         said = f"{self._read(k)} should be {value.said}{placed(value.site)}"
         if self._made_as_data(k) and value.data:
             return Relation(Kind.STALE, f"{said}: there stands another draw of it", k)
-        if value.slope:
-            return Relation(Kind.SLOPE, said, k)
         steps = [i for i in range(self.n) if not close(standing[i], right[i])]
         shifted = self.n > 1 and sum(
             any(close(standing[i], right[j]) for j in range(self.n) if j != i) for i in steps
@@ -283,7 +286,13 @@ class Scene:
             if all(close(one, standing[0]) for one in standing):
                 return Relation(Kind.STALE, f"{said}: there stands one step's at every step", k)
             return Relation(Kind.INDEX, f"{said}: there stands that of another step", k)
-        return Relation(Kind.OPERAND, said, k)
+        return Relation(Kind.SLOPE if value.slope else Kind.OPERAND, said, k)
+
+    def _is_literal(self, k: int) -> bool:
+        first = int(self.block.operands[k].reshape(-1)[0]) if self.block.operands[k].size else 0
+        number = self.values.starts.get(first)
+        block = None if number is None else self.program.blocks[number]
+        return first <= 2 or (block is not None and block.parameter == "literal")
 
     def _made_as_data(self, k: int) -> bool:
         first = int(self.block.operands[k].reshape(-1)[0])
@@ -296,8 +305,8 @@ class Scene:
         if operands is None:
             return
         for k, standing in enumerate(operands):
-            if close(standing, np.broadcast_to(standing[:1, ...], standing.shape)) and self.n > 1:
-                pass
+            if self._is_literal(k):
+                continue
             for fit in self._truths_like(standing):
                 right = fit.value(self.truths, self.world).reshape(standing.shape)
                 if close(right, standing) or not self._with(operands, k, right):
@@ -308,9 +317,9 @@ class Scene:
                     sum(close(a, b) for a, b in zip(standing, other, strict=True)) >= self.n - 1 for other in moved
                 )
                 if same:
-                    yield Relation(Kind.INDEX, f"{said}: there stands that of another step", k)
+                    yield Relation(Kind.INDEX, f"{said}: there stands that of another step", k, derivative=True)
                 else:
-                    yield Relation(Kind.OPERAND, said, k)
+                    yield Relation(Kind.OPERAND, said, k, derivative=True)
                 return
 
     def _truths_like(self, standing: Array) -> Iterator[Fit]:
@@ -341,22 +350,29 @@ class Scene:
 
     def _one_term(self) -> Iterator[Relation]:
         difference = self.given - self.wanted
-        for fit in self.candidates.fits(self.made, difference):
+        for fit in self.candidates.fits(self.made, difference, self.world):
             said = _described(self.program, fit)
-            if fit.shifted:
+            if fit.shifted and not self._recurrent():
                 yield Relation(Kind.FORWARD, f"{said} is added, where the loss does not use it so")
             else:
                 yield Relation(Kind.PATH, f"{said} is a term too many")
             return
-        for fit in self.candidates.fits(self.made, -difference):
+        for fit in self.candidates.fits(self.made, -difference, self.world):
             yield Relation(Kind.PATH, f"{_described(self.program, fit)} is missing as a term")
             return
 
+    def _recurrent(self) -> bool:
+        """Whether the loss itself uses what is meant here in a later step."""
+        sent = self.truths.sent_by_use(self.fit.truth.index, self.world)
+        stacks = [self._arranged(stack) for stack in sent.values()]
+        return any(self._later(stack, stacks) for stack in stacks)
+
     def _changed_after(self) -> Iterator[Relation]:
         for other in self.candidates.made:
-            if other is self.made or other.shape != self.made.shape or len(other.numbers) != self.n:
+            alike = squeezed(other.shape) == squeezed(self.made.shape) and len(other.numbers) == self.n
+            if other is self.made or not alike:
                 continue
-            if other.numbers[0] < self.made.numbers[0] and close(other.stack(self.right), self.wanted):
+            if other.numbers[0] < self.made.numbers[0] and self._before_it(other):
                 said = f"it is right at {other.site.where}, and changed here"
                 selecting = self.block.operation in ("maximum", "minimum", "positive", "max", "min")
                 if selecting:
@@ -364,6 +380,12 @@ class Scene:
                 else:
                     yield Relation(Kind.PATH, said)
                 return
+
+    def _before_it(self, other: Any) -> bool:
+        """Whether another instruction gives what is right, in all executions but those to which nothing belongs."""
+        given = other.itself(self.right).reshape(self.wanted.shape)
+        live = [k for k in range(self.n) if self.wanted[k].any()]
+        return bool(live) and close(given[live], self.wanted[live])
 
     def _selected(self) -> Iterator[Relation]:
         if self.block.operation in ("maximum", "minimum", "positive"):

@@ -14,6 +14,7 @@ from typing import Any
 
 from gradlab.gradients import expressions
 from gradlab.gradients.candidates import Fit, Made
+from gradlab.gradients.kinds import Kind
 from gradlab.gradients.locate import Blamed, Locator
 from gradlab.gradients.name import Relation
 from gradlab.tape.program import Frame
@@ -66,7 +67,9 @@ def place(locator: Locator, blamed: Blamed, relations: list[Relation]) -> Place:
     frame = _calling(locator, made)
     path, line = frame.file, frame.line
     if frame is made.site.frames[0]:
-        path, line = _bound(locator, made, relations) or _passed_on(locator, blamed) or (path, line)
+        operands = [one for one in relations if one.at is not None]
+        found = _bound(locator, made, operands) if operands else _passed_on(locator, blamed)
+        path, line = found or (path, line)
     return Place(path, line, executions, n, blamed.repairs)
 
 
@@ -78,7 +81,7 @@ def _calling(locator: Locator, made: Made) -> Frame:
     others = [
         one for one in locator.candidates.made
         if one.key != made.key and one.key[1] == nth and one.key[0][:1] == codes[:1] and one.key not in blamed
-        and one.operation == made.operation
+        and one.operation == made.operation and _right(locator, one)
     ]  # fmt: skip
     if not others:
         return frames[0]
@@ -86,6 +89,11 @@ def _calling(locator: Locator, made: Made) -> Frame:
         if codes[k] != others[0].key[0][k]:
             return frames[k]
     return frames[0]
+
+
+def _right(locator: Locator, made: Made) -> bool:
+    """Whether what an instruction makes is a true derivative as it stands."""
+    return any(not fit.shifted for fit in locator.candidates.fits(made, made.stack(locator.world)))
 
 
 def _bound(locator: Locator, made: Made, relations: list[Relation]) -> tuple[str, int] | None:
@@ -110,6 +118,10 @@ def _bound(locator: Locator, made: Made, relations: list[Relation]) -> tuple[str
     statement = expressions.bound(frame, read.id)
     if statement is None or not expressions.only_passes_on(statement) or _readers(frame, read.id) > 1:
         return None
+    target = getattr(statement, "targets", [None])[0]
+    same_but_for_the_step = all(one.kind in (Kind.INDEX, Kind.STALE) for one in relations)
+    if not same_but_for_the_step and not (isinstance(target, ast.Name) and relations[0].derivative):
+        return None
     return frame.file, statement.lineno
 
 
@@ -130,6 +142,7 @@ def _passed_on(locator: Locator, blamed: Blamed) -> tuple[str, int] | None:
     readers = _reading(locator, made)
     own = (made.site.frames[0].file, made.site.frames[0].line)
     lines = {(frame.file, frame.line) for frame, _, _ in readers}
+    within = all(frame.code is made.site.frames[0].code for frame, _, _ in readers)
     if not readers or own in lines:
         return None
     between = set()
@@ -142,7 +155,7 @@ def _passed_on(locator: Locator, blamed: Blamed) -> tuple[str, int] | None:
         (found,) = between
         return found if found != own else None
     shown = {fit.made.key for fit in blamed.beside}
-    if len(lines) == 1 and all(key in shown for _, _, key in readers):
+    if within and len(lines) == 1 and all(key in shown for _, _, key in readers):
         return next(iter(lines))
     return None
 

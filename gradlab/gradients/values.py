@@ -45,7 +45,7 @@ class Values:
 
     @cached_property
     def all(self) -> list[Value]:
-        return [*self._results(), *self._operands(), *self._slopes(), *self._data()]
+        return [*self._results(), *self._data(), *self._operands(), *self._slopes()]
 
     def scalars(self) -> Iterator[Value]:
         """The computed ones that are single numbers, once."""
@@ -65,7 +65,7 @@ class Values:
         known: set[bytes] = set()
         for numbers in self.truths.blocks.values():
             block = self.program.blocks[numbers[0]]
-            for k in range(len(block.operands)):
+            for k in range(len(block.operands) if block.site.frames else 0):
                 shapes = {self.program.blocks[n].operands[k].shape for n in numbers}
                 for shape in shapes:
                     some = tuple(n for n in numbers if self.program.blocks[n].operands[k].shape == shape)
@@ -81,7 +81,8 @@ class Values:
             if block.start >= self.truths.first:
                 return
             if block.operation == "numbers" and block.parameter not in ("literal", "unset"):
-                yield Value("the data" if block.parameter != "parameter" else "the parameter", block.site, (number,),
+                said = {"upstream": "the upstream gradient", "parameter": "the parameter"}.get(block.parameter, "the data")
+                yield Value(said, block.site, (number,),
                             lambda world, number=number: world.of(number)[None], data=True)  # fmt: skip
 
     def _slopes(self) -> Iterator[Value]:

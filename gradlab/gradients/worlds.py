@@ -98,7 +98,8 @@ class World:
         """The same with arrays in the place of what blocks give."""
         new = object.__new__(World)
         new.recorded, new.program, new.arithmetic = self.recorded, self.program, self.arithmetic
-        stored = {number: value[None] for number, value in changed.items()}
+        dtype = self.values.dtype
+        stored = {number: np.asarray(value, dtype)[None] for number, value in changed.items()}
         new.run = replay(self.program, self.arithmetic, changed=stored, base=self.run)
         new.values, new.adjoints, new._sent = new.run.store[0], self.adjoints, self._sent
         return new
