@@ -10,20 +10,25 @@ import numpy as np
 
 from gradlab.arithmetic.balls import BallArithmetic, gaps, precision
 from gradlab.checker.verdict import Verdict
-from gradlab.gradients.findings import Findings
+from gradlab.gradients.called import GradientCheckError
+from gradlab.gradients.findings import NEARLY, Findings
 from gradlab.gradients.kinds import Kind
-from gradlab.gradients.locate import Blamed, Locator
-from gradlab.gradients.name import Relation, Scene, agreed
+from gradlab.gradients.locate import Locator
+from gradlab.gradients.name import Scene, agreed
 from gradlab.gradients.places import Place, place
 from gradlab.gradients.recording import Recorded, Refused, record
+from gradlab.gradients.repair import Probes, Repair, mended
+from gradlab.gradients.repair.leaves import relations
 from gradlab.gradients.subject import Subject
 from gradlab.gradients.values import Values
-from gradlab.gradients.worlds import World, close
+from gradlab.gradients.worlds import World
 
 Array = np.ndarray[Any, Any]
 
 POINTS = 2  # beside the one given
-NEARLY = 1e-6  # a leaf that is off by less, relatively, is not looked for in floats: they round
+# Classes that a relation between numbers gives for want of a narrower one.
+LOOSE = (Kind.OPERAND,)
+MENDING = 4.0  # seconds that the search for what the line should be may take
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Mistake:
     proven: on balls, the leaves named become right with the true value there.
     """
 
-    place: Place
+    place: Place | None
     kind: Kind | None
     said: str = ""
     evidence: tuple[str, ...] = ()
@@ -44,15 +49,17 @@ class Mistake:
         return f"{self.kind}: {self.said}" if self.kind else self.said
 
     def lines(self) -> list[str]:
-        right = f"with the true value there, {', '.join(self.place.repairs)} {_is(self.place.repairs)} right"
-        said = [f"place: {self.place}: {right} ({'proven' if self.proven else 'shown in floats'})"]
+        said = []
+        if self.place is not None:
+            right = f"with the true value there, {', '.join(self.place.repairs)} {_is(self.place.repairs)} right"
+            said.append(f"place: {self.place}: {right} ({'proven' if self.proven else 'shown in floats'})")
         if self.kind is not None:
             said.append(f"mistake: {self}")
         return said + [f"what stands there: {one}" for one in self.evidence]
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "place": self.place.to_json(),
+            "place": self.place and self.place.to_json(),
             "class": self.kind and self.kind.key,
             "says": str(self),
             "evidence": list(self.evidence),
@@ -65,38 +72,63 @@ class Mistake:
 class Diagnosis:
     """What is wrong with a gradient: the mistakes, and the leaves that are still wrong with all of them put right.
 
-    nearly: leaves that are off by less than NEARLY. refused: why nothing could be looked for.
+    repairs: of a single mistake, the changes of its line that make the gradient right, one of each class; tried: how
+    many were run, complete: all that there are. relation: what the wrong leaves are to the right ones, where no place
+    was found. nearly: leaves that are off by less than NEARLY. refused: why nothing could be looked for.
     """
 
     mistakes: tuple[Mistake, ...] = ()
     left: tuple[str, ...] = ()
     nearly: tuple[str, ...] = ()
     refused: str = ""
+    repairs: tuple[Repair, ...] = ()
+    tried: int = 0
+    complete: bool = False
+    relation: Mistake | None = None
     seconds: float = 0.0
 
     @property
-    def kind(self) -> Kind | None:
-        return self.mistakes[0].kind if self.mistakes else None
+    def first(self) -> Mistake | None:
+        return self.mistakes[0] if self.mistakes else self.relation
 
-    def lines(self) -> list[str]:
+    @property
+    def kind(self) -> Kind | None:
+        return None if self.first is None else self.first.kind
+
+    def lines(self, *, hint: bool = False) -> list[str]:
+        """What people are told, a sentence each; hint: the repair is kept back."""
         said: list[str] = []
         for number, one in enumerate(self.mistakes):
             if len(self.mistakes) > 1:
                 said.append(f"mistake {number + 1} of {len(self.mistakes)}")
             said += one.lines()
+        if self.relation is not None:
+            said += self.relation.lines()
         if self.left and self.mistakes:
             said.append(f"still wrong with that put right: {', '.join(self.left)}")
-        elif self.left and not self.refused:
-            said.append("place: no single line whose true value makes anything right was found")
+        elif self.left and self.relation is None and not self.refused:
+            said.append("place: no line was found of which the true value makes anything right")
         if self.refused:
-            said.append(f"place: not looked for: {self.refused}")
-        return said
+            said.append(f"place: not found: {self.refused}")
+        return said + ([] if hint else self._repaired())
+
+    def _repaired(self) -> list[str]:
+        if not self.repairs:
+            return []
+        said = [f"repair: {one}" for one in self.repairs]
+        sure = "proven" if all(one.proven for one in self.repairs) else "shown"
+        return [*said, f"{sure} with the line so changed, to {min(one.digits for one in self.repairs):.0f} digits"]
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "mistakes": [one.to_json() for one in self.mistakes],
+            "class": self.kind and self.kind.key,
+            "mistakes": [one.to_json() for one in (*self.mistakes, *filter(None, [self.relation]))],
             "left": list(self.left),
             "nearly_right": list(self.nearly),
+            "repairs": [
+                {"class": r.kind.key, "file": r.file, "line": r.line, "before": r.before, "after": r.after}
+                for r in self.repairs
+            ],
             "refused": self.refused,
             "says": self.lines(),
         }
@@ -127,8 +159,7 @@ class _Search:
         wrong, nearly = [], []
         for path, leaf in self.findings.leaves.items():
             if leaf.verdict is Verdict.DISAGREE:
-                found, true = self.findings.found[path], self.findings.evidence.truth[path]
-                (nearly if close(found, true, part=NEARLY) else wrong).append(path)
+                (nearly if self.findings.off(path) <= NEARLY else wrong).append(path)
         return wrong, nearly
 
     def _beside(self) -> list[World]:
@@ -166,10 +197,10 @@ class _Search:
                 scene = Scene(world, locator.truths, locator.candidates, values, blamed, changed)
                 seen.append(scene.relations())
                 points += 1
-            relations = agreed(seen) if points > 1 else []
-            evidence = relations or (seen[0] if seen else [])
-            at = replace(place(locator, blamed, evidence), repairs=blamed.repairs)
-            kinds = {one.kind for one in relations}
+            held = agreed(seen) if points > 1 else []
+            evidence = held or (seen[0] if seen else [])
+            at = place(locator, blamed, evidence)
+            kinds = {one.kind for one in held}
             kind = kinds.pop() if len(kinds) == 1 else None
             said = tuple(one.said for one in evidence)
             found.append(
@@ -197,20 +228,60 @@ class _Search:
 
 
 def diagnosed(findings: Findings, seconds: float) -> Diagnosis:
-    """Places and names of the mistakes of a gradient that disagrees, in about so many seconds."""
+    """Places and names of the mistakes of a gradient that disagrees, and the repair, in about so many seconds."""
     start = time.perf_counter()
-    subject, truth = findings.subject, findings.evidence.truth
-    if any(path not in truth for path in findings.found):
+    deadline = start + seconds
+    wrong = [path for path, leaf in findings.leaves.items() if leaf.verdict is Verdict.DISAGREE]
+    if not wrong or any(path not in findings.evidence.truth for path in findings.found):
         return Diagnosis(refused="nothing is known of what the gradient should be")
+    found = _located(findings, deadline)
+    try:
+        probes = Probes(findings)
+        if not found.mistakes and not found.nearly:
+            found = replace(found, relation=_whole(probes, wrong))
+        elif time.perf_counter() < deadline:
+            found = _repaired(found, findings, probes, wrong, deadline)
+    except GradientCheckError as error:
+        found = replace(found, refused=found.refused or str(error))
+    return replace(found, seconds=time.perf_counter() - start)
+
+
+def _located(findings: Findings, deadline: float) -> Diagnosis:
+    subject = findings.subject
     if subject.count > 1:
         subject = _one_output(subject, findings)
     try:
         with np.errstate(all="ignore"):
             recorded = record(subject, *subject.run(subject.params.rebuilt()))
-            found = _Search(recorded, subject, findings, start + seconds, findings.conventions.factor).run()
+            return _Search(recorded, subject, findings, deadline, findings.conventions.factor).run()
     except Refused as refused:
         return Diagnosis(refused=str(refused))
-    return replace(found, seconds=time.perf_counter() - start)
+
+
+def _whole(probes: Probes, wrong: list[str]) -> Mistake | None:
+    """What the leaves that are wrong are to those that are right, if one operation leads from these to those."""
+    for one in relations(probes, wrong):
+        return Mistake(None, one.kind, one.said, (), len(probes.subjects), one.report.evidence.bits is not None)
+    return None
+
+
+def _repaired(found: Diagnosis, findings: Findings, probes: Probes, wrong: list[str], deadline: float) -> Diagnosis:
+    """With the repair of the one line, if there is one; its class, where the relation does not name it."""
+    places = {(one.place.path, one.place.line) for one in found.mistakes if one.place is not None}
+    if len(places) != 1 or found.left:
+        return found
+    done = mended(findings, probes, wrong, places, min(deadline, time.perf_counter() + MENDING))
+    (mistake,) = found.mistakes[:1]
+    kinds = set(done.kinds)
+    repairs = done.repairs
+    if mistake.kind in kinds:
+        repairs = tuple(one for one in repairs if one.kind is mistake.kind)
+    elif len(kinds) == 1 and done.complete and mistake.kind in (None, *LOOSE):
+        (kind,) = kinds
+        said = mistake.said or "; ".join(mistake.evidence) or f"`{repairs[0].after}` belongs there"
+        mistake = replace(mistake, kind=kind, said=said, evidence=())
+    return replace(found, mistakes=(mistake, *found.mistakes[1:]), repairs=repairs, tried=done.tried,
+                   complete=done.complete)  # fmt: skip
 
 
 def _one_output(subject: Subject, findings: Findings) -> Subject:
@@ -233,11 +304,13 @@ def _merged(found: list[Mistake]) -> list[Mistake]:
     """Of what was found under several calls of one line, one mistake."""
     by_line: dict[Any, Mistake] = {}
     for one in found:
+        assert one.place is not None
         key = (one.place.path, one.place.line)
         known = by_line.get(key)
         if known is None:
             by_line[key] = one
             continue
+        assert known.place is not None
         repairs = tuple(dict.fromkeys((*known.place.repairs, *one.place.repairs)))
         same = known.kind is one.kind
         by_line[key] = replace(
@@ -251,5 +324,3 @@ def _merged(found: list[Mistake]) -> list[Mistake]:
 def _is(paths: tuple[str, ...]) -> str:
     return "is" if len(paths) == 1 else "are"
 
-
-__all__ = ["Blamed", "Diagnosis", "Mistake", "Place", "Relation", "diagnosed"]
