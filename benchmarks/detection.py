@@ -22,7 +22,7 @@ import checkers
 import numpy as np
 from checkers import Case
 
-from gradlab.arithmetic import precision
+from gradlab.arithmetic.balls import precision
 from gradlab.cells import CELLS, cell
 from gradlab.oracles import oracle
 

@@ -15,7 +15,7 @@ import torch
 from measure import Result, Table
 
 from gradlab import cells
-from gradlab.arithmetic import bounds, rounded
+from gradlab.checker.submission import Submission
 from gradlab.oracles._rounding import rounding
 from gradlab.problem import Problem, axes
 
@@ -80,7 +80,7 @@ def differences(cell: str, problem: Problem) -> Iterable[tuple[str, float, float
     """(quantity, the largest difference, the largest difference in units of what the two bounds allow) of each."""
     tested = cells.cell(cell)
     ours, theirs = cells.run(tested, problem.inputs()), by_torch(cell, problem)
-    own = {name: bounds(value) for name, value in cells.run(tested, problem.inputs(rounded)).items()}
+    own = Submission(tested).rounding(problem)
     derived = rounding(tested, problem)
     any_order = derived.values | derived.derivatives
     for name, value in theirs.items():

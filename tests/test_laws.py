@@ -17,7 +17,8 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 LAYERED_MODULES = [name for c in CONTRACTS for layer in c.get("layers", []) for name in re.findall(r"\w+", layer)]
 
-INDEPENDENCE = "manual, reference and arithmetic import none of each other"
+INDEPENDENCE = "manual, reference, tape and arithmetic import none of each other"
+CIRCLES = "no circle of imports among the files of a package"
 TOP = "nothing imports cli or pytest_plugin"
 LAYERS = "no circle of imports: each layer imports only what lies below it"
 JAX = "jax is imported in reference only"
@@ -30,11 +31,15 @@ VIOLATIONS = [
     (INDEPENDENCE, "manual", "import gradlab.reference"),
     (INDEPENDENCE, "reference", "from gradlab.manual import rnn"),
     (INDEPENDENCE, "arithmetic", "from gradlab import manual"),
+    (INDEPENDENCE, "tape", "from gradlab.arithmetic import balls"),
+    (CIRCLES, "checker/verdict", "def shown():\n    from gradlab.checker import report"),
+    (CIRCLES, "mistakes/tables", "from gradlab.mistakes import score"),
     (TOP, "__init__", "from gradlab import cli"),
     (TOP, "cli", "import gradlab.pytest_plugin"),
     (TOP, "checker", "import gradlab.cli"),
     (LAYERS, "problem", "import gradlab.cells"),
     (LAYERS, "equations", "import gradlab.problem"),
+    (LAYERS, "frontends", "import gradlab.cells"),
     (LAYERS, "cells", "import gradlab.oracles"),
     (LAYERS, "oracles", "import gradlab.addition"),
     (LAYERS, "addition", "import gradlab.strategies"),

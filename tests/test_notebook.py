@@ -133,7 +133,7 @@ def test_a_cells_derivation_is_shown_under_its_name(ran: dict[str, list[Any]]) -
         ("check", "rnn · gradlab.manual.rnn", "agree"),
         ("compare", "rnn   T=8", "agree"),
         ("check_gradient", "disagree   proven wrong", "proven at 3 points"),
-        ("assert_gradient", "agree   to", "complex step: asked"),
+        ("assert_gradient", "agree   to", "Certified at 4 points"),
     ],
 )
 def test_a_report_is_shown_once_as_a_table(ran: dict[str, list[Any]], name: str, first: str, last: str) -> None:

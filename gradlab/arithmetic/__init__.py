@@ -76,13 +76,9 @@ class _Package(ModuleType):
     def rounded(self) -> Any:
         return scalar_rounded.rounded
 
-    @balls.setter
-    def balls(self, module: ModuleType) -> None:
-        """The import of the file: it is found among the modules."""
-
-    @rounded.setter
-    def rounded(self, module: ModuleType) -> None:
-        """The same."""
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in ("balls", "rounded"):  # the import of these files: they are found among the modules
+            super().__setattr__(name, value)
 
 
 sys.modules[__name__].__class__ = _Package

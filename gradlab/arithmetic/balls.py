@@ -160,7 +160,8 @@ class BallArithmetic:
 
 
 def _matrix(array: Array) -> arb_mat:
-    return arb_mat(*array.shape, array.ravel().tolist())
+    rows, columns = array.shape
+    return arb_mat(rows, columns, array.ravel().tolist())
 
 
 def _exact(x: Any) -> arb:
@@ -181,9 +182,11 @@ def _powers(x: Any, exponent: float) -> Array:
 
 
 def _nearest_integer(x: arb) -> arb:
-    """Round half to even; both neighbours where a half may be met."""
-    low, high = (x - HALF).floor(), (x + HALF).floor()
-    return high if x.is_exact() and low + 1 != x - HALF and (x + HALF) != high else (x - HALF).ceil().union(high)
+    """Half to even; both neighbours where a half may be met."""
+    low, high = (x - HALF).ceil(), (x + HALF).floor()
+    if low == high or not (x.is_exact() and low.is_exact() and high.is_exact()):
+        return low.union(high)
+    return low if (low / 2).is_integer() else high
 
 
 def _truncated(x: arb) -> arb:
@@ -199,7 +202,7 @@ def _method(name: str) -> Callable[[Any], Array]:
     return lambda x: elementwise(compute, x)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
+_WRITTEN: dict[str, Callable[..., Any]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
@@ -228,11 +231,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "arctan2": lambda a, b: elementwise(lambda y, x: arb.atan2(y, x), a, b),
     "gammaln": _method("lgamma"),
     "trigamma": lambda x: elementwise(lambda y: arb(2).zeta(y), x),
-} | {
-    name: _method(name)
-    for name in ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")
-    + ("erf", "erfc", "digamma")
 }
+_ARBS = "exp expm1 log log1p sqrt sin cos tan sinh cosh tanh erf erfc digamma"
+FUNCTIONS = _WRITTEN | {name: _method(name) for name in _ARBS.split()}
 
 COMPARISONS: dict[str, tuple[Callable[[Any, Any], bool], Callable[[Any, Any], bool]]] = {
     # name: (it certainly holds, it certainly fails)
@@ -271,7 +272,9 @@ def compared(one: Array, other: Array, most: float) -> Compared:
         if x.is_nan() or y.is_nan():
             return True, False, True, False, nan, nan, inf, inf
         zero = x.contains(0) and y.contains(0)
-        narrow = (x.rel_accuracy_bits() >= bits or within(x, most)) and (y.rel_accuracy_bits() >= bits or within(y, most))
+        narrow = (x.rel_accuracy_bits() >= bits or within(x, most)) and (
+            y.rel_accuracy_bits() >= bits or within(y, most)
+        )
         bounded = x.is_finite() and y.is_finite()
         middles = float(x.mid()), float(y.mid())
         return x.overlaps(y), narrow, zero, bounded, *middles, _float_radius(x), _float_radius(y)
@@ -294,7 +297,16 @@ def _arb(value: Any) -> arb:
 
 def as_balls(array: Any) -> Array:
     """The same numbers, each an `arb`."""
-    return elementwise(_arb, array)
+    array = np.asarray(array, dtype=object)
+    return array if set(map(type, array.flat)) <= {arb} else elementwise(_arb, array)
+
+
+def meet(a: Any, b: Any) -> bool:
+    """Whether the balls of two arrays of one shape have a point in common, entry by entry; `overlaps`, all at once."""
+    a, b = as_balls(a), as_balls(b)
+    if a.shape != b.shape:
+        return bool(overlaps(a, b).all())
+    return all(map(arb.overlaps, a.reshape(-1).tolist(), b.reshape(-1).tolist()))
 
 
 def midpoints(array: Any) -> Array:
@@ -352,7 +364,8 @@ def holds_zero(array: Any) -> Array:
 
 def finite(array: Any) -> Array:
     """Where the balls are bounded: neither infinite nor nan."""
-    return elementwise(lambda x: bool(_arb(x).is_finite()), array, dtype=bool)
+    array = as_balls(array)
+    return np.array(list(map(arb.is_finite, array.reshape(-1).tolist())), bool).reshape(array.shape)
 
 
 def gaps(a: Any, b: Any) -> Array:

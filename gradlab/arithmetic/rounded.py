@@ -437,7 +437,6 @@ def _angle(y: Numbers, x: Numbers) -> Numbers:
     return _unless(jumps | np.isnan(bound), value, bound, form)
 
 
-
 def _integer_power(x: Numbers, n: int) -> Numbers:
     """x to an integer: products in any order, or a library to 4 ulp."""
     x = x.closed()

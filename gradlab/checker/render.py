@@ -1,4 +1,7 @@
-"""Reports as a person reads them: rich tables, and the same as plain text and as HTML."""
+"""Reports as a person reads them: rich tables, and the same as plain text and as HTML.
+
+What is shown is a `Report`, with its `CellReport`s, or a `Comparison`, of `gradlab.checker.report`, which imports this.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from gradlab.checker.report import CellReport, Comparison, Report
 from gradlab.checker.verdict import Judged, Tally, Verdict
 from gradlab.rendering import as_html, as_text
 
@@ -21,7 +23,7 @@ WIDTH = 100
 
 def shown(what: Any) -> Group:
     """What the console prints of a Report or a Comparison."""
-    return _report(what) if isinstance(what, Report) else _comparison(what)
+    return _report(what) if hasattr(what, "cells") else _comparison(what)
 
 
 def text(what: Any) -> str:
@@ -34,7 +36,7 @@ def html(what: Any) -> str:
     return as_html(shown(what), WIDTH)
 
 
-def _report(report: Report) -> Group:
+def _report(report: Any) -> Group:
     parts: list[Any] = [part for cell in report.cells.values() for part in _cell(cell)]
     problems = sum(cell.problems for cell in report.cells.values())
     verdict = report.verdict
@@ -45,7 +47,7 @@ def _report(report: Report) -> Group:
     return Group(*parts, line)
 
 
-def _cell(cell: CellReport) -> list[Any]:
+def _cell(cell: Any) -> list[Any]:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("equation")
     for oracle in cell.oracles:
@@ -77,7 +79,7 @@ def _number(worst: float) -> str:
     return f"{worst:.2f}" if worst < 1000 else f"{worst:.0e}"
 
 
-def _undecided(cell: CellReport) -> list[str]:
+def _undecided(cell: Any) -> list[str]:
     """Why entries are left undecided, oracle by oracle."""
     lines = []
     total = cell.entries
@@ -90,7 +92,7 @@ def _undecided(cell: CellReport) -> list[str]:
     return [*lines, f"{total:,} entries judged."]
 
 
-def _counterexample(comparison: Comparison, diagnosis: Any = None) -> list[Any]:
+def _counterexample(comparison: Any, diagnosis: Any = None) -> list[Any]:
     problem, first = comparison.problem, comparison.first_wrong
     parts: list[Any] = [Text(str(first or f"{comparison.label} disagrees"), style="bold red")]
     if first is not None:
@@ -113,7 +115,7 @@ def _ball(value: Any) -> str:
     return ball.str(12, radius=False) if hasattr(ball, "str") else f"{ball}"
 
 
-def _comparison(comparison: Comparison) -> Group:
+def _comparison(comparison: Any) -> Group:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("quantity")
     table.add_column("t", justify="right")
@@ -162,7 +164,7 @@ def _verdict(judged: Any, t: Any) -> Verdict:
     return Verdict.AGREE if any(one.agree[t].all() for one in parts) else Verdict.CANNOT_TELL
 
 
-def trace(comparison: Comparison) -> str:
+def trace(comparison: Any) -> str:
     """Every value of every quantity that has a time axis, step by step: of the first sample of the batch."""
     lines = []
     for t in range(comparison.problem.sizes["T"]):

@@ -145,9 +145,10 @@ class Submission:
         other = (found != own) & ~(np.isnan(found) & np.isnan(own)) & ~unset
         if other.any():
             at = tuple(int(i) for i in np.argwhere(other)[0])
+            label = self.cell.quantities[name].label
             raise SubmissionError(
-                f"{self.origin}: {self.cell.quantities[name].label}{list(at)} is {own[at]!r} and, run again and recorded, "
-                f"{found[at]!r}: what was recorded is not that code, so nothing can be certified"
+                f"{self.origin}: {label}{list(at)} is {own[at]!r}, and {found[at]!r} when run again and recorded: "
+                "what was recorded is not that code, so nothing can be certified"
             )
 
     def _replayed(self, recorded: RecordedRun, arithmetic: Any) -> Run:

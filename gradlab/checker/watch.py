@@ -19,7 +19,6 @@ import numpy as np
 from gradlab.tape.program import is_foreign
 from gradlab.tape.recorded import NotRecorded
 
-
 PACKAGE = str(Path(__file__).parents[1])
 
 

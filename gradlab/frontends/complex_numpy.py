@@ -7,7 +7,6 @@ continued to them.
 from __future__ import annotations
 
 import builtins
-
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
-SAME = "exp expm1 log log1p sqrt sin cos sinh cosh tanh".split()
+SAME = ["exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "sinh", "cosh", "tanh"]
 
 
 class ComplexNumPy:
@@ -117,6 +116,3 @@ def _float_type() -> Any:
             return held if isinstance(held, complex) else float(held)
 
     return Float
-
-
-

@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 
 from gradlab.tape.program import FLOAT64
-from gradlab.tape.recorded import ARRAY, NUMPY, PYTHON, NotRecorded, Recorded, as_python, cast, nodes, one_call, recorded
+from gradlab.tape.recorded import (
+    ARRAY,
+    NUMPY,
+    PYTHON,
+    NotRecorded,
+    Recorded,
+    as_python,
+    cast,
+    nodes,
+    one_call,
+    recorded,
+)
 
 FORMATS = ("float64", "float32", "float16", "double", "single", "half")
 
@@ -25,7 +36,9 @@ def numpy_types(own: Callable[[Any], Any]) -> dict[str, Any]:
 
 def abstract_types() -> dict[str, Any]:
     """The stand-ins of the types of Python's numbers."""
-    return {name: _kind(getattr(numbers, name), lambda one: one.kind != ARRAY) for name in ("Number", "Complex", "Real")}
+    return {
+        name: _kind(getattr(numbers, name), lambda one: one.kind != ARRAY) for name in ("Number", "Complex", "Real")
+    }
 
 
 def _kind(real: Any, holds: Callable[[Recorded], bool]) -> Any:
@@ -44,7 +57,7 @@ def _kind(real: Any, holds: Callable[[Recorded], bool]) -> Any:
         __hash__ = type.__hash__
 
         def __getattr__(cls, name: str) -> Any:
-            return getattr(real, name)
+            return getattr(Recorded if real is np.ndarray else real, name)
 
         def __getitem__(cls, item: Any) -> Any:
             return real[item]

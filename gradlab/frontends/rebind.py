@@ -8,24 +8,29 @@ shared stays shared among the copies, so that what one function stores another f
 from __future__ import annotations
 
 import builtins
-import collections
 import enum
 import functools
+import importlib
+import itertools
 import sys
 import types
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
-# Packages whose own functions are not made anew: what they calculate with numbers of another kind is refused.
-FOREIGN = frozenset(
-    {"numpy", "scipy", "jax", "jaxlib", "torch", "tensorflow", "pandas", "numba", "flint", "hypothesis", "matplotlib"}
-    | {"rich", "pytest", "_pytest", "IPython", "tqdm"}
+from gradlab.frontends.copies import (
+    attributes,
+    empty_class,
+    empty_object,
+    is_copied,
+    is_users,
+    names,
+    root_of,
+    state_of,
+    view_like,
 )
-
-# What a class has of itself, and its copy gets anew.
-_OF_A_CLASS = frozenset({"__dict__", "__weakref__", "__module__", "__qualname__", "__slots__", "__doc__", "_abc_impl"})
 
 
 class StandIns(Protocol):
@@ -34,8 +39,11 @@ class StandIns(Protocol):
     members: by the name of a module, its members' stand-ins by name. builtins: Python's, by name.
     """
 
-    members: Mapping[str, Mapping[str, Any]]
-    builtins: Mapping[str, Any]
+    @property
+    def members(self) -> Mapping[str, Mapping[str, Any]]: ...
+
+    @property
+    def builtins(self) -> Mapping[str, Any]: ...
 
     def array(self, given: np.ndarray[Any, Any]) -> Any:
         """An array that the code holds; one that owns its memory."""
@@ -68,6 +76,8 @@ class Rebind:
                     self._by_id[id(getattr(module, member))] = own
         for name, own in stand_ins.builtins.items():
             self._by_id[id(getattr(builtins, name))] = own
+        self._members = dict(stand_ins.members) | {"importlib": {"import_module": self._import_module}}
+        self._by_id[id(importlib.import_module)] = self._import_module
         self._builtins = vars(builtins) | dict(stand_ins.builtins) | {"__import__": self._import}
 
     def __call__(self, value: Any) -> Any:
@@ -109,13 +119,18 @@ class Rebind:
         if isinstance(value, types.BuiltinMethodType):
             return self._builtin(value)
         if isinstance(value, (types.ModuleType, Module)):
-            return Module(self, value) if is_users(value.__name__) or self._is_seen(value.__name__) else value
+            seen = is_users(value.__name__) or self._is_seen(value.__name__)
+            return Module(self, value) if seen else value  # type: ignore[arg-type]
         if isinstance(value, np.ndarray):
             return self._array(value)
         if isinstance(value, type):
             return self._class(value)
-        if type(value) in (list, tuple, dict, set, frozenset, collections.deque) or isinstance(value, (tuple, dict)):
-            return self._container(value)
+        if isinstance(value, np.vectorize):
+            return self(np.vectorize)(self(value.pyfunc), signature=value.signature, excluded=value.excluded)
+        if isinstance(value, itertools.count):
+            return type(value)(*value.__reduce__()[1])
+        if isinstance(value, (tuple, frozenset)):
+            return self._fixed(value)
         return self._object(value)
 
     def _builtin(self, value: Any) -> Any:
@@ -132,9 +147,7 @@ class Rebind:
             for at in np.ndindex(value.shape):
                 made[at] = self(value[at])
             return made
-        root = value
-        while isinstance(root.base, np.ndarray):
-            root = root.base
+        root = root_of(value)
         if root is value or root.dtype != value.dtype or not (root.flags.c_contiguous or root.flags.f_contiguous):
             return self.stand_ins.array(value)
         return view_like(value, root, self(root))
@@ -153,7 +166,7 @@ class Rebind:
         made.__module__, made.__qualname__ = function.__module__, function.__qualname__
         if wrapped is not None:
             made.__wrapped__ = self(wrapped)  # type: ignore[attr-defined]
-        for name in _names(code) - seen:
+        for name in names(code) - seen:
             seen.add(name)
             if name in function.__globals__:
                 scope[name] = self(function.__globals__[name])
@@ -183,22 +196,31 @@ class Rebind:
 
     def _class(self, kind: Any) -> Any:
         """The same class over copies of its bases, with copies of its methods."""
+        empty: list[tuple[Any, Any]] = []
+        made = self._empty_class(kind, empty)
+        # What is kept in a class may be made of its subclasses: they all stand before any is filled.
+        for original, copied in empty:
+            for name, value in attributes(original).items():
+                type.__setattr__(copied, name, self._attribute(name, value, copied))
+        return made
+
+    def _empty_class(self, kind: Any, empty: list[tuple[Any, Any]]) -> Any:
+        if id(kind) in self._by_id or id(kind) in self._made:
+            return self(kind)
         if not is_users(kind.__module__) or issubclass(kind, (BaseException, tuple, type, enum.Enum, np.ndarray)):
             return kind
-        own = vars(kind)
-        namespace = {name: own[name] for name in ("__module__", "__qualname__", "__slots__", "__doc__") if name in own}
-        made: Any = type(kind)(kind.__name__, tuple(map(self, kind.__bases__)), namespace)
-        self._remember(kind, made)
-        for name, value in own.items():
-            if name not in _OF_A_CLASS and not isinstance(value, types.MemberDescriptorType):
-                setattr(made, name, self._attribute(name, value, made))
+        try:
+            made = empty_class(kind, tuple(self._empty_class(base, empty) for base in kind.__bases__))
+        except TypeError:  # its metaclass makes classes in a way of its own
+            return kind
+        empty.append((kind, self._remember(kind, made)))
         return made
 
     def _attribute(self, name: str, value: Any, owner: Any) -> Any:
         if isinstance(value, (staticmethod, classmethod)):
             return type(value)(self(value.__func__))
         if isinstance(value, property):
-            return property(*(self(f) for f in (value.fget, value.fset, value.fdel)), value.__doc__)
+            return property(self(value.fget), self(value.fset), self(value.fdel), value.__doc__)
         if isinstance(value, functools.cached_property):
             made: Any = functools.cached_property(self(value.func))
             made.__set_name__(owner, name)
@@ -212,54 +234,63 @@ class Rebind:
 
     def _object(self, value: Any) -> Any:
         kind = type(value)
-        if hasattr(value, "py_func"):  # compiled by numba
+        if kind is types.SimpleNamespace:
+            made = self._remember(value, types.SimpleNamespace())
+            vars(made).update({n: part if n.startswith("__") else self(part) for n, part in vars(value).items()})
+            return made
+        if kind.__module__.startswith("numba.") and hasattr(value, "py_func"):
             return self(value.py_func)
-        if not is_users(kind.__module__) or isinstance(value, enum.Enum):
+        if (kind not in (list, dict, set, deque) and not is_copied(kind)) or isinstance(value, enum.Enum):
             return value
         try:
-            made = object.__new__(self(kind))
+            made = self._remember(value, empty_object(value, self(kind)))
         except TypeError:  # its memory is not an object's
             return value
-        self._remember(value, made)
+        self._fill(value, made)
+        if getattr(value, "__dict__", None) is value:  # a dict whose items are its attributes
+            object.__setattr__(made, "__dict__", made)
+            return made
         for name, part in state_of(value).items():
             object.__setattr__(made, name, self(part))
         return made
 
-    def _container(self, value: Any) -> Any:
-        kind = type(value)
+    def _fill(self, value: Any, made: Any) -> None:
+        """The parts of a container in its copy."""
+        if isinstance(value, defaultdict):
+            made.default_factory = self(value.default_factory)
         if isinstance(value, dict):
-            if kind is dict or kind.__module__ == "collections":
-                made = self._remember(value, kind() if kind is dict else _emptied(value, self))
-            elif is_users(kind.__module__):
-                made = self._remember(value, dict.__new__(self(kind)))
-                vars(made).update({name: self(part) for name, part in state_of(value).items()})
-            else:
-                return value
             for key, part in value.items():
-                dict.__setitem__(made, key, self(part))
-            return made
-        if isinstance(value, list):
-            made = self._remember(value, [])
-            made.extend(self(part) for part in value)
-            return made
-        if isinstance(value, collections.deque):
-            return collections.deque((self(part) for part in value), value.maxlen)
+                dict.__setitem__(made, self(key), self(part))
+        elif isinstance(value, (list, deque)):
+            (list if isinstance(value, list) else deque).extend(made, [self(part) for part in value])
+        elif isinstance(value, set):
+            set.update(made, [self(part) for part in value])
+
+    def _fixed(self, value: Any) -> Any:
+        """A tuple or frozenset; itself where nothing in it changes."""
         parts = [self(part) for part in value]
+        if all(part is other for part, other in zip(parts, value, strict=True)):
+            return value
         if hasattr(value, "_fields"):
-            return kind(*parts)
-        return kind(parts) if kind in (tuple, set, frozenset) else value
+            return type(value)(*parts)
+        return tuple(parts) if type(value) is tuple else type(value)(parts)
 
     def _import(self, name: str, scope: Any = None, local: Any = None, fromlist: Any = (), level: int = 0) -> Any:
         return self(builtins.__import__(name, scope, local, fromlist, level))
 
+    def _import_module(self, name: str, package: str | None = None) -> Any:
+        return self(importlib.import_module(name, package))
+
     def _is_seen(self, name: str) -> bool:
-        return bool(self.stand_ins.members) and name.partition(".")[0] in ("math", "numpy", "scipy")
+        if name == "importlib":
+            return True
+        return bool(self.stand_ins.members) and name.partition(".")[0] in ("math", "numbers", "numpy", "scipy")
 
     def member(self, module: types.ModuleType, name: str) -> Any:
         """What an attribute of a module is here. Raises AttributeError where it has none."""
         value = getattr(module, name)
-        if name in self.stand_ins.members.get(module.__name__, {}):
-            return self.stand_ins.members[module.__name__][name]
+        if name in self._members.get(module.__name__, {}):
+            return self._members[module.__name__][name]
         if not is_users(module.__name__):
             if isinstance(value, (types.ModuleType, Module)) or id(value) in self._by_id:
                 return self(value)
@@ -300,59 +331,5 @@ def _namespace(module: Any) -> dict[str, Any]:
     """The names of a module, or of the copy that stands for one."""
     if isinstance(module, Module):
         inner = vars(module)
-        return inner["_rebind"]._scope(_namespace(inner["_module"]))[0]  # type: ignore[no-any-return]
+        return inner["_rebind"]._scope(_namespace(inner["_module"]))[0]
     return vars(module)
-
-
-def view_like(view: np.ndarray[Any, Any], root: np.ndarray[Any, Any], made: Any) -> Any:
-    """The part of a copy of an array that a view is of the array: it shares the copy's memory."""
-    from gradlab.tape.recorded import Recorded, nodes, recorded
-
-    buffer = nodes(made) if isinstance(made, Recorded) else made
-    scale = buffer.itemsize // root.itemsize if buffer.itemsize >= root.itemsize else 0
-    if not scale or buffer.shape != root.shape:
-        return made
-    offset = view.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    flat = buffer if buffer.flags.c_contiguous else buffer.T
-    strides = tuple(step * scale for step in view.strides)
-    part: Any = np.ndarray(view.shape, buffer.dtype, flat, offset * scale, strides)
-    return recorded(made.program, part, made.format) if isinstance(made, Recorded) else part
-
-
-def state_of(value: Any) -> dict[str, Any]:
-    """The attributes of an object, those in slots too."""
-    found = dict(getattr(value, "__dict__", {}))
-    for kind in type(value).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            mangled = f"_{kind.__name__.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
-            if name not in ("__dict__", "__weakref__") and hasattr(value, mangled):
-                found[mangled] = getattr(value, mangled)
-    return found
-
-
-def _emptied(value: Any, rebind: Rebind) -> Any:
-    """An empty dict of the same kind of collections."""
-    if isinstance(value, collections.defaultdict):
-        return collections.defaultdict(rebind(value.default_factory))
-    return type(value)()
-
-
-def _names(code: types.CodeType) -> set[str]:
-    """Every global name that the code, and the code inside it, may ask for."""
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _names(constant)
-    return names
-
-
-@functools.cache
-def is_users(module: str) -> bool:
-    """Whether a module's functions may be made anew: not those of Python, of this package or of a foreign one."""
-    top = module.partition(".")[0]
-    if top in FOREIGN or (top in sys.stdlib_module_names and top != "__main__") or top == "builtins":
-        return False
-    if top != "gradlab":
-        return True
-    return module.startswith(("gradlab.manual", "gradlab.addition"))

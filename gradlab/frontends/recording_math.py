@@ -9,12 +9,33 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.composed import COMPOSED, log_sum_exp
+from gradlab.tape.operations import elementwise, plain, power, settled
 from gradlab.tape.program import Program
 from gradlab.tape.recorded import NotRecorded, Recorded, as_python, cast, holds_recorded, lift, one_call, stacked
-from gradlab.tape.ufuncs import COMPOSED, elementwise, log_sum_exp, plain, power, settled
 
 # math's functions of numbers: the operation, or the formula, that each is.
-MATH = {name: name for name in "exp expm1 log1p log2 log10 sqrt sin cos tan sinh cosh tanh exp2 cbrt hypot fmod".split()} | {
+MATH = {
+    name: name
+    for name in [
+        "exp",
+        "expm1",
+        "log1p",
+        "log2",
+        "log10",
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "exp2",
+        "cbrt",
+        "hypot",
+        "fmod",
+    ]
+} | {
     "log": "log",
     "atan": "arctan",
     "asin": "arcsin",
@@ -64,7 +85,7 @@ def _of_numbers(program: Program, name: str, operation: str) -> Callable[..., An
             if operation in COMPOSED:
                 return as_python(settled(program, COMPOSED[operation](program, *args), value))
             if operation == "power":
-                return as_python(power(program, *args, value=value))
+                return as_python(power(program, args[0], args[1], value))
             return as_python(elementwise(program, operation, *args, value=value))
 
     return applied

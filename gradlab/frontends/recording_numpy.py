@@ -7,6 +7,7 @@ of its globals that `rebind` made. NumPy itself is not changed.
 
 from __future__ import annotations
 
+import copy
 import functools
 import types
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import numpy as np
 from gradlab.frontends.number_types import abstract_types, numpy_types, python_float
 from gradlab.frontends.recording_math import of_math, of_special
 from gradlab.tape.functions import call as call_function
+from gradlab.tape.operations import plain
 from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
 from gradlab.tape.recorded import (
     ARRAY,
@@ -31,7 +33,6 @@ from gradlab.tape.recorded import (
     recorded,
     stacked,
 )
-from gradlab.tape.ufuncs import plain
 
 Array = np.ndarray[Any, Any]
 
@@ -43,6 +44,8 @@ class RecordingNumPy:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self._generators: dict[int, Draws] = {}
+        self.random = Draws(self, copy.deepcopy(np.random.mtrand._rand), np.random)
         own = self._allocations() | self._conversions() | self._iterations() | numpy_types(self._own)
         ufuncs = {name: ListedUfunc(program, function) for name, function in UFUNCS.items()}
         self.members: dict[str, dict[str, Any]] = {
@@ -66,20 +69,26 @@ class RecordingNumPy:
         return recorded(self.program, self.program.append("numbers", (), given, "captured"), given.dtype)
 
     def object(self, given: Any) -> Any:
-        """Generators of random numbers draw what is recorded."""
+        """Generators of random numbers draw what is recorded, and leave the user's where they are."""
         if isinstance(given, (np.random.RandomState, np.random.Generator)):
-            return Draws(self, given)
-        owner = getattr(given, "__self__", None)
-        if isinstance(owner, (np.random.RandomState, np.random.Generator)):
-            return getattr(Draws(self, owner), given.__name__)
+            return self._draws(given)
+        if isinstance(given, (types.MethodType, types.BuiltinMethodType)):
+            owner = given.__self__
+            if isinstance(owner, (np.random.RandomState, np.random.Generator)):
+                return getattr(self._draws(owner), given.__name__)
         return NotImplemented
+
+    def _draws(self, source: Any) -> Any:
+        if source is np.random.mtrand._rand:
+            return self.random
+        return self._generators.setdefault(id(source), Draws(self, copy.deepcopy(source)))
 
     def module(self, name: str, member: Any) -> Any:
         """What a function of NumPy makes of floats alone is recorded too: it may be written to."""
         if not callable(member) or isinstance(member, (type, np.ufunc)):
             return member
         if name == "numpy.random":
-            return self.object(member) if hasattr(member, "__self__") else self._lifted(member)
+            return getattr(self.random, member.__name__)
         if name == "numpy.testing":
             return lambda *args, **options: member(*map(plain, args), **options)
         return self._lifted(member) if name.startswith("numpy") else self._refusing(name, member)
@@ -113,7 +122,7 @@ class RecordingNumPy:
         return refusing
 
     def _own(self, made: Any) -> Any:
-        if isinstance(made, (np.random.RandomState, np.random.Generator)):
+        if isinstance(made, GENERATORS):
             return Draws(self, made)
         if type(made) is np.ndarray:
             return self._made(made) if made.dtype.kind == "f" else integers(made)
@@ -210,7 +219,7 @@ class RecordingNumPy:
                     return self._own(plain_array)
                 given, copies = stacked(self.program, given), False
             wanted = given.format if dtype is None else np.dtype(dtype)
-            if wanted == object:
+            if wanted.kind == "O":
                 raise NotRecorded("arrays of objects are not recorded")
             made = given if wanted == given.format else given.astype(wanted)
             if not isinstance(made, Recorded):
@@ -259,7 +268,7 @@ class RecordingNumPy:
             "fromfunction": fromfunction,
             "r_": _Rows(self, -1),
             "c_": _Columns(self),
-            "random": Draws(self, np.random),
+            "random": self.random,
         }
 
     def _as_strided(self, x: Any, shape: Any = None, strides: Any = None, **options: Any) -> Any:
@@ -305,27 +314,35 @@ def integers(array: Array) -> Array:
 class Draws:
     """A generator of random numbers, or numpy.random: what is drawn is data, with the line that drew it."""
 
-    def __init__(self, numpy: RecordingNumPy, source: Any) -> None:
-        self._numpy, self._source = numpy, source
+    def __init__(self, numpy: RecordingNumPy, source: Any, module: Any = None) -> None:
+        self._numpy, self._source, self._module = numpy, source, module
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._source, name)
-        if not callable(found) or isinstance(found, type):
+        found = getattr(self._source if self._module is None or hasattr(self._source, name) else self._module, name)
+        if not callable(found) or (isinstance(found, type) and found not in GENERATORS):
             return found
 
         def draw(*args: Any, **options: Any) -> Any:
-            made = found(*map(plain, args), **{key: plain(value) for key, value in options.items()})
-            if name == "shuffle" and args and isinstance(args[0], Recorded):
-                raise NotRecorded("shuffling recorded numbers is not recorded")
-            if isinstance(made, float):
-                program = self._numpy.program
-                index = program.append("numbers", (), np.asarray(made), "made")
-                return as_scalar(recorded(program, index)) if isinstance(made, np.floating) else as_python(
-                    recorded(program, index)
-                )
-            return self._numpy._own(made)
+            if name in ("shuffle", "permutation", "permuted", "choice") and args and isinstance(args[0], Recorded):
+                return self._moved(found, args, options)
+            if any(map(holds_recorded, (*args, *options.values()))):
+                raise NotRecorded(f"drawing with {name} from what recorded numbers say is not recorded")
+            made = found(*args, **options)
+            if not isinstance(made, float):
+                return self._numpy._own(made)
+            index = self._numpy.program.append("numbers", (), np.asarray(made), "made")
+            array = recorded(self._numpy.program, index)
+            return as_scalar(array) if isinstance(made, np.floating) else as_python(array)
 
         return draw
+
+    def _moved(self, function: Any, args: Any, options: Any) -> Any:
+        """A function that reorders or chooses among numbers, on their nodes."""
+        array, *rest = args
+        if any(map(holds_recorded, (*rest, *options.values()))):
+            raise NotRecorded("drawing with the odds that recorded numbers say is not recorded")
+        made = function(nodes(array), *rest, **options)
+        return None if made is None else as_scalar(recorded(self._numpy.program, made, array.format))
 
 
 class _Rows:
@@ -356,7 +373,7 @@ class _Columns:
         return np.concatenate([one[:, None] if one.ndim == 1 else np.atleast_2d(one) for one in arrays], axis=-1)
 
 
-FORMATS = ("float64", "float32", "float16", "double", "single", "half")
+GENERATORS = (np.random.RandomState, np.random.Generator)
 
 SUBCLASSES = {
     "matrix": "np.matrix is not recorded: its * is a matrix product; use np.array and @",

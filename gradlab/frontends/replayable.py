@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradlab.frontends.numpy_code import Recording
-from gradlab.tape.recorded import Recorded
-from gradlab.tape.replay import replay, ties
+from gradlab.tape.replay import needed, replay, ties
 
 Array = np.ndarray[Any, Any]
 
@@ -38,6 +37,7 @@ class Replayable:
         recording = Recording(functions)
         self.program = recording.program
         self._leaves: list[int] = []
+        self._parts: dict[frozenset[Any], frozenset[int]] = {}
 
         def leaf(array: Array) -> Any:
             self._leaves.append(len(self.program.blocks))
@@ -48,29 +48,43 @@ class Replayable:
         recording.whole()
         self.result = mapped(recording.nodes, made)
 
-    def replayed(self, arithmetic: Any, *arguments: Any) -> Any:
+    def replayed(self, arithmetic: Any, *arguments: Any, only: frozenset[Any] | None = None) -> Any:
         """The result in an arithmetic: the tree of its numbers.
 
         Args:
             arguments: of the shapes that were recorded: floats, exactly, or numbers as the arithmetic stores them.
+            only: the keys of what is wanted, where the result is a dict; by default all of it.
 
         Raises:
             Undecided: what steered the run is open, or would have steered it elsewhere.
         """
+        wanted, blocks = self.result, None
+        if only is not None:
+            wanted = {key: part for key, part in self.result.items() if key in only}
+            blocks = self._needed(only, wanted)
         given = [leaf for argument in arguments for leaf in leaves(argument)]
         changed = {
             number: arithmetic.exact(array) if array.dtype.kind == "f" else arithmetic.stored(array)
             for number, array in zip(self._leaves, given, strict=True)
+            if blocks is None or number in blocks
         }
-        run = replay(self.program, arithmetic, changed)
+        run = replay(self.program, arithmetic, changed, only=blocks)
         for tie in ties(run, self.program.guards):
             what = "is decided by rounding" if tie.contrary else "is a tie"
             raise Undecided(f"{tie.where}: a comparison {what} at this point")
-        return mapped(run.numbers, self.result)
+        return mapped(run.numbers, wanted)
+
+    def _needed(self, only: frozenset[Any], wanted: Any) -> frozenset[int] | None:
+        """The blocks that a part of the result needs; None for all of them, where something steered the run."""
+        if self.program.guards:
+            return None
+        if only not in self._parts:
+            self._parts[only] = needed(self.program, leaves(wanted))
+        return self._parts[only]
 
 
 def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
-    """The tree with each of its arrays replaced; numbers and what NumPy code gives for them are arrays, None stays."""
+    """The tree with each of its leaves replaced; None stays."""
     if tree is None:
         return None
     if isinstance(tree, dict):
@@ -78,7 +92,7 @@ def mapped(function: Callable[[Any], Any], tree: Any) -> Any:
     if isinstance(tree, tuple):
         parts = [mapped(function, part) for part in tree]
         return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
-    return function(tree if isinstance(tree, (np.ndarray, Recorded)) else np.asarray(tree))
+    return function(tree)
 
 
 def leaves(tree: Any) -> Iterator[Array]:

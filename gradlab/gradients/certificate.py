@@ -34,6 +34,15 @@ INEXACT = 2.0**-50
 DRAWS, EXCEEDS = 3, 2.0**10
 
 
+# What a program may hold to be enclosed: at some 350 bytes a number on balls, and 6 microseconds.
+MOST_NUMBERS = 10_000_000
+SECONDS_A_NUMBER = 6e-6
+
+
+class TooLarge(Refused):
+    """A program that is beyond memory or time."""
+
+
 class OutOfTime(Exception):
     """The limit of time was reached."""
 
@@ -99,6 +108,7 @@ class Prover:
         Raises:
             Refused: a comparison that steered the run is a tie, or something has no enclosure; or there was no time.
         """
+        self._fits()
         certificate: Certificate | None = None
         previous: Certificate | None = None
         for bits in (one for one in PRECISIONS if one >= least):
@@ -143,6 +153,15 @@ class Prover:
             found = {path: run.stored(index)[0] for path, index in recorded.gradients.items()}
             true = self.conventions.enclosed(wanted, inexact)
             return Enclosures(bits, run.stored(recorded.outputs)[0], found, true, wanted, arithmetic.tied)
+
+    def _fits(self) -> None:
+        """Raises Refused for a program that is beyond memory, or beyond the time that is left."""
+        numbers, left = self.recorded.program.length, self.deadline - time.perf_counter()
+        if numbers > MOST_NUMBERS or numbers * SECONDS_A_NUMBER > left:
+            raise TooLarge(
+                f"its {numbers:,} numbers are too many to enclose"
+                + ("" if numbers > MOST_NUMBERS else f" within {left:.0f} s")
+            )
 
     def _tick(self) -> None:
         if time.perf_counter() > self.deadline:

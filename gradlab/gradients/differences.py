@@ -5,7 +5,7 @@ K outputs   D directions   N coordinates
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,11 +94,21 @@ class Differences:
         return np.where(unknown, 0.0, slope), np.where(unknown, np.inf, bound), kink & ~unknown
 
 
-def coordinate(size: int, at: int) -> Array:
-    """The direction of one coordinate."""
-    direction = np.zeros(size)
-    direction[at] = 1.0
-    return direction
+class Coordinates(Sequence[Array]):
+    """The directions of coordinates among `size`, each made when it is asked for."""
+
+    def __init__(self, size: int, at: Sequence[int]) -> None:
+        self.size, self.at = size, at
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return Coordinates(self.size, self.at[key])
+        direction = np.zeros(self.size)
+        direction[self.at[key]] = 1.0
+        return direction
 
 
 def directions(point: Array, places: list[slice], rng: np.random.Generator, count: int) -> Array:

@@ -9,6 +9,7 @@ complex step are taken by every coordinate.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,9 @@ import numpy as np
 from gradlab.arithmetic.balls import midpoints, precision
 from gradlab.arithmetic.floats import FloatArithmetic
 from gradlab.checker.verdict import Judged, judge
-from gradlab.gradients.certificate import Certificate, Prover
+from gradlab.gradients.certificate import Certificate, Prover, TooLarge
 from gradlab.gradients.conventions import Conventions
-from gradlab.gradients.differences import CLOSER, Differences, Slopes, coordinate, directions
+from gradlab.gradients.differences import CLOSER, Coordinates, Differences, Slopes, directions
 from gradlab.gradients.evidence import Evidence, against, refuse_infinite
 from gradlab.gradients.guards import Observed
 from gradlab.gradients.imaginary import slopes as complex_slopes
@@ -77,6 +78,7 @@ class PointCheck:
         self.bounds: RoundingBounds | None = None
         self.certificate: Certificate | None = None
         self.unproven: str | None = None
+        self.along: tuple[Array, Slopes]
         self.forward = subject.along()
         self.places = {path: place for path, place in subject.places().items() if path in self.found}
 
@@ -103,6 +105,8 @@ class PointCheck:
             self.certificate = prover.prove(least)
         except Refused as refused:
             self.evidence.refused["certified"] = str(refused)
+            if isinstance(refused, TooLarge):  # and for bounds on its rounding
+                self.recorded = self.bounds = None
             return
         evidence, certificate = self.evidence, self.certificate
         evidence.bits = certificate.enclosures.bits
@@ -148,7 +152,9 @@ class PointCheck:
         evidence = self.evidence
         self.noise, self.unproven = self._noise()
         drawn = directions(self.subject.point, list(self.places.values()), self.rng, WITNESSES)
-        seen = self._differences(drawn)
+        seen = self._differences(list(drawn))
+        drawn = drawn[: len(seen.values)]
+        self.along = (drawn, seen)
         if self.certificate is None:
             self._complex(drawn, seen)
             return
@@ -219,7 +225,7 @@ class PointCheck:
         for path, place in self.places.items():
             mine = [at for at in chosen if place.start <= at < place.stop]
             kinks = np.zeros(self.subject.wide.leaves[path].size, bool)
-            seen = self._differences(np.array([coordinate(size, at) for at in mine]))
+            seen = self._differences(Coordinates(size, mine))
             mine = mine[: len(seen.values)]
             probed += len(mine)
             for row, at in enumerate(mine):
@@ -232,8 +238,24 @@ class PointCheck:
                 self._complex_leaf(path, imaginary, mine, seen)
         if probed < sum(leaf.size for leaf in values.values()):
             why = "drawn at random (examples=…)" if probed == len(chosen) else "all that there was time for (seconds=…)"
-            evidence.notes.append(f"{probed} of {size} coordinates were probed, {why}")
+            evidence.notes.append(f"{probed} of {size} coordinates were probed, {why}{self._hidden()}")
         self._judge_floats(values, errors, imaginary)
+
+    def _hidden(self) -> str:
+        """How large an error in a single other entry may be that no direction has shown."""
+        rows, seen = self.along
+        if self.conventions.clip is not None or not len(rows):
+            return ""
+        factor = self.conventions.factor
+        rounding = self._projected({p: self.grain * np.abs(g) for p, g in self.found.items()}, np.abs(rows))
+        off = np.abs(self._projected(self.found, rows) - factor * seen.values) + abs(factor) * seen.bounds + rounding
+        least = np.min(np.abs(rows), axis=1, where=rows != 0, initial=np.inf)
+        most = float(np.min(off.max(axis=1) / least))
+        return (
+            f"; along {len(rows)} directions, an error in one of the others could hide up to {most:.1g}"
+            if np.isfinite(most)
+            else ""
+        )
 
     def _judge_floats(self, values: Any, errors: Any, imaginary: Any) -> None:
         evidence = self.evidence
@@ -247,7 +269,7 @@ class PointCheck:
         judged = against(self.found, rounding, wanted, wider)
         self._confirm(judged, rounding)
         evidence.add("finite_difference", judged)
-        evidence.truth = wanted
+        evidence.truth = {p: np.where(np.isfinite(wider[p]), leaf, np.nan) for p, leaf in wanted.items()}
         if self.unproven:
             evidence.estimated["finite_difference"] = self.unproven
         if why:
@@ -261,7 +283,7 @@ class PointCheck:
             evidence.estimated["complex_step"] = unknown or why or ""
         loss = {p: np.where(np.isnan(known[p]), np.inf, chain[p]) for p in known}
         evidence.add("complex_step", against(self.found, rounding, exact, self.conventions.widened(loss)))
-        evidence.truth = {p: np.where(np.isnan(known[p]), wanted[p], exact[p]) for p in known}
+        evidence.truth = {p: np.where(np.isnan(known[p]), evidence.truth[p], exact[p]) for p in known}
 
     def _confirm(self, judged: dict[str, Judged], rounding: dict[str, Array]) -> None:
         """Ask again, at far smaller steps, of entries that differences call wrong: a kink may lie within the step.
@@ -276,9 +298,9 @@ class PointCheck:
             where = np.flatnonzero(
                 one.disagree.reshape(K, -1).any(axis=0) & np.isfinite(self.found[path]).reshape(K, -1).all(axis=0)
             )
-            rows = [coordinate(size, self.places[path].start + int(at)) for at in where]
+            rows = Coordinates(size, [self.places[path].start + int(at) for at in where])
             for closer in CLOSER[1:]:
-                seen = self._differences(np.array(rows), closer)
+                seen = self._differences(rows, closer)
                 wrong = np.ones((K, int(np.prod(shape[1:], dtype=int))), bool)
                 for row, at in enumerate(where):
                     known = row < len(seen.values)
@@ -341,13 +363,13 @@ class PointCheck:
         drawn = [self.rng.permutation(place.stop - place.start)[:share] + place.start for place in self.places.values()]
         return sorted(int(at) for part in drawn for at in part)
 
-    def _differences(self, rows: Array, closer: float = 1.0) -> Slopes:
+    def _differences(self, rows: Sequence[Array], closer: float = 1.0) -> Slopes:
         """Slopes along the rows, as many as there is time for; the step is found on the one in the middle.
 
         Args:
             closer: the part of that step which is taken.
         """
-        if not len(rows):
+        if not len(rows) or time.perf_counter() > self.request.deadline:
             return Slopes(*(np.zeros((0, self.subject.count)) for _ in range(3)))
 
         def work() -> Slopes:
@@ -379,8 +401,11 @@ class PointCheck:
     def _complex(self, rows: Array, seen: Slopes) -> None:
         """Whether the complex step applies; its slopes as one more witness where balls have said everything."""
         refused = self.evidence.refused
+        if not len(rows):
+            refused["complex_step"] = "there was no time for it (seconds=…)"
+            return
         try:
-            slope = complex_slopes(self.subject, rows, self.outputs, self.noise)
+            slope = complex_slopes(self.subject, list(rows), self.outputs, self.noise)
         except Refused as why:
             refused["complex_step"] = str(why)
             return
@@ -393,8 +418,7 @@ class PointCheck:
     def _complex_leaf(self, path: str, imaginary: Any, mine: list[int], seen: Slopes) -> None:
         refused, size = self.evidence.refused, self.subject.point.size
         try:
-            rows = np.array([coordinate(size, at) for at in mine])
-            slope = complex_slopes(self.subject, rows, self.outputs, self.noise)
+            slope = complex_slopes(self.subject, Coordinates(size, mine), self.outputs, self.noise)
         except Refused as why:
             if np.abs(seen.values).max(initial=0.0) > seen.bounds.max(initial=0.0):
                 refused["complex_step"] = str(why)

@@ -140,7 +140,7 @@ def blind(subject: Subject, truth: dict[str, Array], zero: dict[str, Array]) -> 
     """Why the point shows less than another would."""
     notes = []
     empty = [path for path, leaf in truth.items() if not leaf.any() or bool(zero.get(path, np.False_).all())]
-    if len(empty) == len(truth):
+    if truth and len(empty) == len(truth):
         notes.append("blind probe: the whole gradient is zero at this point; nothing was checked; choose another point")
     elif empty:
         notes.append(f"blind for {', '.join(empty)}: its gradient is zero at this point")

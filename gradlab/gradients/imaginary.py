@@ -7,6 +7,7 @@ second step, and the slopes against finite differences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,11 @@ Array = np.ndarray[Any, Any]
 STEPS = (2.0**-60, 2.0**-70)
 
 
-def slopes(subject: Subject, directions: Array, real: Array, noise: Array) -> Array:
+def slopes(subject: Subject, directions: Sequence[Array], real: Array, noise: Array) -> Array:
     """The slopes along D directions, (D, K).
 
     Args:
-        directions: (D, N). real: the outputs at the point, (K,). noise: what rounding may do to them.
+        directions: D of (N,). real: the outputs at the point, (K,). noise: what rounding may do to them.
 
     Raises:
         Refused: the loss is not analytic in its parameters, as it is written.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.frontends.rebind import is_users, state_of
+from gradlab.frontends.copies import is_users, state_of
 from gradlab.gradients.called import plain
 
 Array = np.ndarray[Any, Any]

@@ -18,8 +18,8 @@ from gradlab.gradients.points import SEVERAL, inspect
 from gradlab.gradients.report import GradientReport
 from gradlab.gradients.subject import Functions, Subject
 from gradlab.gradients.tree import mapped, tree, walked
+from gradlab.tape.operations import detach
 from gradlab.tape.recorded import Recorded
-from gradlab.tape.ufuncs import detach
 
 SHORT = 3  # fewer steps hide a recursion that carries the wrong thing
 

@@ -62,7 +62,8 @@ def _said(text: str) -> bytes:
 
 def _warm_up() -> None:
     """Import what is imported when first needed: from here on, little can be read."""
-    from gradlab.arithmetic import balls, rounded
+    from gradlab.arithmetic.ball import balls
+    from gradlab.arithmetic.scalar_rounded import rounded
 
     balls(np.exp(np.eye(2) @ np.eye(2))), rounded(np.eye(2))
 

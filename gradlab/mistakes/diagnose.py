@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.arithmetic import balls, precision
+from gradlab.arithmetic.balls import precision
 from gradlab.cells import Cell, Code
 from gradlab.cells import cell as registered
 from gradlab.mistakes.catalogue import mistake
 from gradlab.mistakes.evidence import evidence
 from gradlab.mistakes.probes import probes, spare
 from gradlab.mistakes.rows import Mistake
-from gradlab.mistakes.runs import Outcome, outcome, variants
+from gradlab.mistakes.runs import Outcome, outcome, recorded_code, variants
 from gradlab.mistakes.search import Rows, from_deltas, from_gradients, is_forward
 from gradlab.problem import Problem
 
@@ -139,7 +139,7 @@ class _Case:
         self.seen: list[Outcome] = []
 
     def run(self, problem: Problem) -> None:
-        one = outcome(self.cell, self.code, problem.inputs(balls), problem.sizes, deltas=self.deltas)
+        one = recorded_code(self.cell, self.code).outcome(problem, deltas=self.deltas)
         if one.refused:
             self.refused.append(problem)
         else:

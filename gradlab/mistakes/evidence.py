@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.arithmetic import balls, midpoints, precision
+from gradlab.arithmetic.balls import midpoints, precision
 from gradlab.cells import Cell, Code
 from gradlab.mistakes.probes import probe, probes, short
-from gradlab.mistakes.runs import Outcome, disjoint, outcome, same, variants
+from gradlab.mistakes.runs import Outcome, disjoint, recorded_code, same, variants
 from gradlab.problem import Problem
 
 Array = np.ndarray[Any, Any]
@@ -63,7 +63,7 @@ class Witness:
     def compare(self, problem: Problem) -> Compared:
         with precision(BITS):
             code, right = (
-                outcome(self.cell, one, problem.inputs(balls), problem.sizes, deltas=self.deltas)
+                recorded_code(self.cell, one).outcome(problem, deltas=self.deltas)
                 for one in (self.tested, self.cell.code)
             )
         return Compared(problem, code, right)

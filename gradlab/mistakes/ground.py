@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradlab.arithmetic import balls
 from gradlab.cells import Cell, Code
-from gradlab.mistakes.runs import Outcome, disjoint, outcome, same
+from gradlab.mistakes.runs import Outcome, disjoint, recorded_code, same
 from gradlab.oracles import oracle
 from gradlab.problem import Problem
 
@@ -28,7 +27,7 @@ class Ground:
 
     def outcome(self, code: Code) -> Outcome:
         """What code gives, at the precision in force; code that leaves a quantity out is refused, as by the checker."""
-        seen = outcome(self.cell, code, self.problem.inputs(balls), self.problem.sizes)
+        seen = recorded_code(self.cell, code).outcome(self.problem)
         missing = [name for name in self.cell.quantities if name not in seen.found]
         return seen if seen.refused or not missing else seen._replace(refused=f"{missing[0]} is not returned")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +20,9 @@ from gradlab.mistakes.catalogue import mistakes
 from gradlab.mistakes.ground import Ground
 from gradlab.mistakes.mutants import Mutant, mutants
 from gradlab.mistakes.naming import Naming, sampled
-from gradlab.mistakes.peers import NAMES
 from gradlab.mistakes.probes import drawn
 from gradlab.mistakes.rows import Mistake
+from gradlab.mistakes.tables import Row, Score
 from gradlab.mistakes.trial import Judged, alarms, judge, name, rejecting
 from gradlab.mistakes.workers import Task, spread
 from gradlab.problem import Problem
@@ -34,76 +33,6 @@ SCALES = (1.0, 0.1, 0.01, 1e-3, 1e-6)
 Progress = Callable[[str, int, int], None]
 
 CHUNK = 4  # mutants, mistakes or problems in one task: seconds at most, and handing it over takes next to nothing
-
-
-@dataclass
-class Row:
-    """One weight scale.
-
-    mutants: those that run and are not equivalent. located: caught, and first wrong at an equation of the change.
-    escaped: not caught. mislocated: first wrong elsewhere, or, where another problem of that scale refuses it, nowhere.
-    gradients: mutants of the third function whose gradient, not only a delta, is proven wrong at some scale.
-    passed: how many of those escape here. accepted: how many of those a peer lets pass.
-    rejecting: the peers that do not let the right gradient pass either.
-    alarms: false ones, on `unchanged` problems with the code as it is.
-    """
-
-    scale: float
-    mutants: int = 0
-    caught: int = 0
-    located: int = 0
-    escaped: list[str] = field(default_factory=list)
-    mislocated: list[str] = field(default_factory=list)
-    gradients: int = 0
-    passed: int = 0
-    accepted: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
-    rejecting: list[str] = field(default_factory=list)
-    singles: Naming = field(default_factory=Naming)
-    pairs: Naming = field(default_factory=Naming)
-    unchanged: int = 0
-    alarms: int = 0
-
-
-@dataclass
-class Score:
-    """All scales of one cell.
-
-    generated: all mutants. refused: what does not run. unwritten: those of them that read entries in which nothing was
-    stored; on floats they may run, on whatever the memory held, and balls refuse them.
-    equivalent: each with the reason why it changes nothing.
-    interrupted: not all were tried; the rows hold what was known by then.
-    """
-
-    cell: str
-    generated: int
-    refused: list[str] = field(default_factory=list)
-    unwritten: list[str] = field(default_factory=list)
-    equivalent: dict[str, str] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    interrupted: bool = False
-
-    @property
-    def flawed(self) -> bool:
-        """Something escaped, was misplaced or misnamed, or there was a false alarm."""
-        return any(r.escaped or r.mislocated or r.singles.wrong or r.pairs.wrong or r.alarms for r in self.rows)
-
-    @property
-    def ok(self) -> bool:
-        """Nothing is flawed, and everything was tried."""
-        return not self.flawed and not self.interrupted
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    def __rich__(self) -> Any:
-        from gradlab.mistakes.tables import shown
-
-        return shown(self)
-
-    def __str__(self) -> str:
-        from gradlab.mistakes.tables import text
-
-        return text(self)
 
 
 def score(

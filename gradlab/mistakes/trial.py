@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
-from gradlab.arithmetic import precision
+from gradlab.arithmetic.balls import precision
 from gradlab.cells import Cell
 from gradlab.mistakes.ground import BITS, Ground
 from gradlab.mistakes.mutants import Mutant

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.operations import compare, elementwise, into, plain, select, settled, truth
 from gradlab.tape.program import Program
 from gradlab.tape.recorded import NotRecorded, Recorded, cast, common_format, holds_recorded, lift, nodes, recorded
-from gradlab.tape.ufuncs import compare, elementwise, into, plain, select, settled, truth
 
 Array = np.ndarray[Any, Any]
 
@@ -46,7 +46,9 @@ def _select(program: Program, condlist: Any, choicelist: Any, default: Any = 0) 
 
 
 def _piecewise(program: Program, x: Any, conditions: Any, functions: Any, *args: Any, **options: Any) -> Any:
-    conditions = [truth(program, one) for one in (conditions if isinstance(conditions, (list, tuple)) else [conditions])]
+    conditions = [
+        truth(program, one) for one in (conditions if isinstance(conditions, (list, tuple)) else [conditions])
+    ]
     if len(functions) == len(conditions) + 1:
         conditions.append(~np.any(conditions, axis=0))
     made = np.zeros_like(x)
@@ -191,10 +193,13 @@ def _histogram(program: Program, a: Any, bins: Any = 10, range: Any = None, dens
 
 def _close(program: Program, a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     found = np.isclose(plain(a), plain(b), rtol, atol, equal_nan)
-    distance, limit = np.abs(np.subtract(lift(program, a), b)), np.add(atol, np.multiply(rtol, np.abs(lift(program, b))))
+    distance, limit = (
+        np.abs(np.subtract(lift(program, a), b)),
+        np.add(atol, np.multiply(rtol, np.abs(lift(program, b)))),
+    )
     known = np.isfinite(plain(distance)) & np.isfinite(plain(limit))
-    index = [np.where(known, nodes(lift(program, one)), 0) for one in (distance, limit)]
-    program.guard("less_equal", *index, np.where(known, found, True))
+    left, right = (np.where(known, nodes(lift(program, one)), 0) for one in (distance, limit))
+    program.guard("less_equal", left, right, np.where(known, found, True))
     return found
 
 

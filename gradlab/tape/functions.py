@@ -15,19 +15,18 @@ import numpy as np
 from gradlab.tape.choices import CHOICES
 from gradlab.tape.linalg import LINALG
 from gradlab.tape.moves import MOVERS, MOVES, moved
+from gradlab.tape.operations import plain
 from gradlab.tape.products import PRODUCTS
 from gradlab.tape.program import Program
 from gradlab.tape.recorded import ANSWERS, NotRecorded, Recorded, nodes
 from gradlab.tape.reductions import REDUCTIONS
-from gradlab.tape.ufuncs import plain
 
 CALCULATE: dict[Any, Callable[..., Any]] = REDUCTIONS | PRODUCTS | CHOICES | LINALG | MOVERS
 
-READ = {
-    getattr(np, name)
-    for name in """shape ndim size array_repr array_str array2string isrealobj iscomplexobj isreal iscomplex result_type
-    can_cast min_scalar_type common_type save savez savez_compressed savetxt isneginf isposinf isscalar iterable einsum_path""".split()
-}
+NAMES = """shape ndim size array_repr array_str array2string isrealobj iscomplexobj isreal iscomplex isneginf isposinf
+    isscalar iterable result_type can_cast min_scalar_type common_type einsum_path save savez savez_compressed
+    savetxt"""
+READ = {getattr(np, name) for name in NAMES.split()}
 SHARING = {np.shares_memory, np.may_share_memory}
 
 
@@ -37,7 +36,7 @@ def call(program: Program, function: Any, args: Any, kwargs: Any) -> Any:
     Raises:
         NotRecorded: the program has no operation for it.
     """
-    kwargs = {key: value for key, value in kwargs.items() if value is not np._NoValue}  # type: ignore[attr-defined]
+    kwargs = {key: value for key, value in kwargs.items() if value is not np._NoValue}
     if function in CALCULATE:
         return CALCULATE[function](program, *args, **kwargs)
     if function in MOVES:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.operations import compare, into, matmul, plain, settled
 from gradlab.tape.program import Program
 from gradlab.tape.recorded import NotRecorded, lift
-from gradlab.tape.ufuncs import compare, into, matmul, plain, settled
 
 Array = np.ndarray[Any, Any]
 
@@ -30,10 +30,22 @@ def _norm(program: Program, x: Any, ord: Any = None, axis: Any = None, keepdims:
     elif vector and ord in (np.inf, -np.inf):
         made = (np.max if ord > 0 else np.min)(np.abs(given), axis=axis, keepdims=keepdims)
     elif vector and isinstance(ord, (int, float)) and ord > 0:
-        made = np.power(np.sum(np.power(np.abs(given), ord), axis=axis, keepdims=keepdims), 1 / lift(program, float(ord)))
+        made = np.power(
+            np.sum(np.power(np.abs(given), ord), axis=axis, keepdims=keepdims), 1 / lift(program, float(ord))
+        )
     else:
         raise NotRecorded(f"np.linalg.norm of order {ord!r} is not recorded")
     return settled(program, made.reshape(np.shape(value)), value)
+
+
+def _vector_norm(program: Program, x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:  # noqa: A002
+    if axis is not None or keepdims:
+        return _norm(program, x, ord, axis, keepdims)
+    return _norm(program, lift(program, x).reshape(-1), ord, 0)
+
+
+def _matrix_norm(program: Program, x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+    return _norm(program, x, ord, (-2, -1), keepdims)
 
 
 def _matrix_power(program: Program, a: Any, n: int) -> Any:
@@ -99,7 +111,9 @@ def _solve(program: Program, a: Any, b: Any) -> Any:
     a, b = lift(program, a), lift(program, b)
     value = np.linalg.solve(plain(a), plain(b))
     if b.ndim == 1:
-        return settled(program, _over_stack(lambda program, one: _solved(program, one, b[:, None])[:, 0], program, a), value)
+        return settled(
+            program, _over_stack(lambda program, one: _solved(program, one, b[:, None])[:, 0], program, a), value
+        )
     if a.shape[:-2] != b.shape[:-2]:
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         a, b = (np.broadcast_to(one, lead + one.shape[-2:]) for one in (a, b))
@@ -133,8 +147,8 @@ def _slogdet(program: Program, a: Any) -> Any:
 
 
 def _cholesky_factor(program: Program, a: Any) -> Any:
-    n, columns = a.shape[0], []
-    for k in range(n):
+    columns: list[Any] = []
+    for k in range(a.shape[0]):
         rest = a[k:, k]
         if columns:
             before = np.stack(columns, 1)
@@ -183,15 +197,15 @@ class Unknown:
     def _refuse(self, *args: Any, **options: Any) -> Any:
         raise NotRecorded(f"{self._name} are not recorded")
 
-    __array__ = __array_ufunc__ = __array_function__ = __getitem__ = __iter__ = __len__ = __float__ = __getattr__ = _refuse
+    __array__ = __array_ufunc__ = __array_function__ = __getitem__ = __iter__ = __len__ = __float__ = __getattr__ = (
+        _refuse
+    )
 
 
 LINALG: dict[Any, Callable[..., Any]] = {
     np.linalg.norm: _norm,
-    np.linalg.vector_norm: lambda program, x, /, *, axis=None, keepdims=False, ord=2: _norm(
-        program, x.reshape(-1) if axis is None and not keepdims else x, ord, 0 if axis is None and not keepdims else axis, keepdims
-    ),
-    np.linalg.matrix_norm: lambda program, x, /, *, keepdims=False, ord="fro": _norm(program, x, ord, (-2, -1), keepdims),
+    np.linalg.vector_norm: _vector_norm,
+    np.linalg.matrix_norm: _matrix_norm,
     np.linalg.matrix_power: _matrix_power,
     np.linalg.multi_dot: _multi_dot,
     np.linalg.inv: _inv,

@@ -13,9 +13,19 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.operations import into, plain, select, truth
 from gradlab.tape.program import FLOAT64, ONE, UNSET, ZERO, Program
-from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, common_format, holds_recorded, lift, nodes, recorded
-from gradlab.tape.ufuncs import into, plain, select, truth
+from gradlab.tape.recorded import (
+    NotRecorded,
+    Recorded,
+    as_scalar,
+    cast,
+    common_format,
+    holds_recorded,
+    lift,
+    nodes,
+    recorded,
+)
 
 Array = np.ndarray[Any, Any]
 
@@ -150,7 +160,9 @@ def pad(program: Program, array: Any, pad_width: Any, mode: Any = "constant", **
     given = lift(program, array)
     if "constant_values" in options:
         options["constant_values"] = nodes(cast(lift(program, options["constant_values"]), given.format))
-    return recorded(program, np.pad(nodes(given), pad_width, "constant" if mode == "empty" else mode, **options), given.format)
+    return recorded(
+        program, np.pad(nodes(given), pad_width, "constant" if mode == "empty" else mode, **options), given.format
+    )
 
 
 def block(program: Program, arrays: Any) -> Any:
@@ -183,9 +195,9 @@ MOVES: dict[Any, str] = (
     | _data("compress", "a")
     | _data("extract", "arr")
     | _data(
-        """broadcast_to copy expand_dims squeeze moveaxis rollaxis ravel reshape repeat tile roll flip fliplr flipud rot90
-        swapaxes transpose matrix_transpose take take_along_axis split array_split hsplit vsplit dsplit delete diag
-        diagonal diagflat tril triu resize unstack"""
+        """broadcast_to copy expand_dims squeeze moveaxis rollaxis ravel reshape repeat tile roll flip fliplr flipud
+        rot90 swapaxes transpose matrix_transpose take take_along_axis split array_split hsplit vsplit dsplit unstack
+        delete diag diagonal diagflat tril triu resize"""
     )
     | {np.linalg.diagonal: "x", np.linalg.matrix_transpose: "x", np.lib.stride_tricks.sliding_window_view: "x"}
 )

@@ -53,9 +53,10 @@ class Paths:
         np.add.at(self._flat, (self._offsets[: self.rows] + seeds).reshape(-1), 1.0)
         with np.errstate(all="ignore"):
             for block in reversed(run.program.blocks):
-                if block.stop <= length and block.operation != "numbers":
-                    if self._sums[0, :, block.start : block.stop].any():
-                        (self._through_product if block.operation == "product" else self._through)(block)
+                if block.stop > length or block.operation == "numbers":
+                    continue
+                if self._sums[0, :, block.start : block.stop].any():
+                    (self._through_product if block.operation == "product" else self._through)(block)
 
     def bounds(self, wrt: Array) -> Array:
         """Bounds on the errors of the derivatives by nodes, (R, …)."""
@@ -106,7 +107,9 @@ class Paths:
         if not (np.isfinite(through_a).all() and np.isfinite(through_b).all()):
             terms = reached[..., :, None, :]
             through_b = self._times(terms, size_b[..., None, :, :], slack_b[..., None, :, :]).sum(axis=-1)
-            through_a = self._times(reached[..., :, None, :], size_a[..., :, :, None], slack_a[..., :, :, None]).sum(axis=-3)
+            through_a = self._times(reached[..., :, None, :], size_a[..., :, :, None], slack_a[..., :, :, None]).sum(
+                axis=-3
+            )
         self._add(a, through_b)
         self._add(b, through_a)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.operations import into, matmul, plain, scalar_like, settled
 from gradlab.tape.program import Program
 from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, lift, nodes, recorded
-from gradlab.tape.ufuncs import into, matmul, plain, scalar_like, settled
 
 Array = np.ndarray[Any, Any]
 
@@ -21,10 +21,7 @@ def _dot(program: Program, a: Any, b: Any, out: Any = None) -> Any:
         dtype = np.result_type(a.format, b.format)
         return into(program, out, np.multiply(as_scalar(cast(a, dtype)), as_scalar(cast(b, dtype))))
     value = np.dot(plain(a), plain(b))
-    if b.ndim <= 2:
-        made = matmul(program, a, b)
-    else:
-        made = _tensordot(program, a, b, ([a.ndim - 1], [b.ndim - 2]))
+    made = matmul(program, a, b) if b.ndim <= 2 else _tensordot(program, a, b, ([a.ndim - 1], [b.ndim - 2]))
     return into(program, out, _valued(program, made, value))
 
 
@@ -60,10 +57,8 @@ def _tensordot(program: Program, a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = lift(program, a), lift(program, b)
     value = np.tensordot(plain(a), plain(b), axes)
     if isinstance(axes, (int, np.integer)):
-        over_a, over_b = list(range(a.ndim - axes, a.ndim)), list(range(axes))
-    else:
-        over_a, over_b = ([one] if isinstance(one, (int, np.integer)) else list(one) for one in axes)
-    over_a, over_b = [i % a.ndim for i in over_a], [i % b.ndim for i in over_b]
+        axes = range(a.ndim - axes, a.ndim), range(axes)
+    over_a, over_b = ([int(i) % x.ndim for i in np.atleast_1d(one)] for one, x in zip(axes, (a, b), strict=True))
     free_a, free_b = [i for i in range(a.ndim) if i not in over_a], [i for i in range(b.ndim) if i not in over_b]
     n = math.prod(a.shape[i] for i in over_a)
     left = a.transpose(free_a + over_a).reshape(-1, n)
@@ -150,7 +145,9 @@ def _spread(array: Any, labels: str, every: str) -> Any:
 def _turned(array: Any, labels: str, groups: tuple[list[str], ...]) -> Any:
     """An operand with an axis for every group of labels."""
     order = [labels.index(label) for group in groups for label in group]
-    return array.transpose(order).reshape([math.prod(array.shape[labels.index(one)] for one in group) for group in groups])
+    return array.transpose(order).reshape(
+        [math.prod(array.shape[labels.index(one)] for one in group) for group in groups]
+    )
 
 
 def _kron(program: Program, a: Any, b: Any) -> Any:
@@ -178,7 +175,7 @@ def _trace(program: Program, a: Any, offset: int = 0, axis1: int = 0, axis2: int
 
 def _convolve(program: Program, a: Any, v: Any, mode: str = "full") -> Any:
     a, v = lift(program, a), lift(program, v)
-    value = np.convolve(plain(a), plain(v), mode)
+    value: Any = np.convolve(plain(a), plain(v), mode)  # type: ignore[call-overload]
     padded = np.pad(a, (v.size - 1, v.size - 1))
     windows = recorded(program, np.lib.stride_tricks.sliding_window_view(nodes(padded), v.size), a.format)
     full = matmul(program, windows, v[::-1])
@@ -188,7 +185,7 @@ def _convolve(program: Program, a: Any, v: Any, mode: str = "full") -> Any:
 
 def _correlate(program: Program, a: Any, v: Any, mode: str = "valid") -> Any:
     v = lift(program, v)
-    return settled(program, _convolve(program, a, v[::-1], mode), np.correlate(plain(a), plain(v), mode))
+    return settled(program, _convolve(program, a, v[::-1], mode), np.correlate(plain(a), plain(v), mode))  # type: ignore[call-overload]
 
 
 def _cov(program: Program, m: Any, y: Any = None, *args: Any, **options: Any) -> Any:
@@ -228,7 +225,9 @@ PRODUCTS: dict[Any, Callable[..., Any]] = {
     np.tensordot: _tensordot,
     np.linalg.tensordot: lambda program, x, y, /, *, axes=2: _tensordot(program, x, y, axes),
     np.linalg.matmul: lambda program, x, y, /: np.matmul(x, y),
-    np.linalg.vecdot: lambda program, x, y, /, *, axis=-1: np.vecdot(np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1)),
+    np.linalg.vecdot: lambda program, x, y, /, *, axis=-1: np.vecdot(
+        np.moveaxis(x, axis, -1), np.moveaxis(y, axis, -1)
+    ),
     np.einsum: _einsum,
     np.kron: _kron,
     np.cross: _cross,

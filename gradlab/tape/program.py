@@ -112,6 +112,7 @@ class Program:
         self.length = 0
         self.nth = 0
         self.depth = 0
+        self.spans: dict[int, tuple[int | None, ...]] = {}  # by id of a block: where operands follow each other
         self._values = np.empty(4096)
         self._same = np.zeros(0, np.intp)
         self._literals: dict[tuple[float, str], int] = {}

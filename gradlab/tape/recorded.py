@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dis
 import functools
-import operator
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,6 +34,10 @@ ARRAY, NUMPY, PYTHON = "array", "numpy", "python"
 ANSWERS: dict[str, Callable[..., Any]] = {}
 
 
+EQUAL: Any = np.equal
+NOT_EQUAL: Any = np.not_equal
+
+
 class NotRecorded(TypeError):
     """Something that is calculated in a way that no program holds."""
 
@@ -52,21 +55,21 @@ class Recorded(np.ndarray):
         self.kind = ARRAY
 
     @property
-    def dtype(self) -> Any:  # type: ignore[override]
+    def dtype(self) -> Any:
         """The format of the floats that the nodes stand for."""
         return self.format
 
     @property
-    def itemsize(self) -> int:  # type: ignore[override]
+    def itemsize(self) -> int:
         return self.format.itemsize
 
     @property
-    def nbytes(self) -> int:  # type: ignore[override]
+    def nbytes(self) -> int:
         return self.size * self.format.itemsize
 
-    @property
-    def strides(self) -> Any:  # type: ignore[override]
-        return tuple(step * self.format.itemsize // NODE.itemsize for step in np.ndarray.strides.__get__(self))  # type: ignore[attr-defined]
+    @property  # type: ignore[misc]
+    def strides(self) -> Any:
+        return tuple(step * self.format.itemsize // NODE.itemsize for step in np.ndarray.strides.__get__(self))
 
     @property
     def floats(self) -> Any:
@@ -75,7 +78,7 @@ class Recorded(np.ndarray):
         return found if self.kind == ARRAY else found[()] if self.kind == NUMPY else float(found)
 
     @property
-    def T(self) -> Any:  # type: ignore[override]  # noqa: N802  (NumPy's name)
+    def T(self) -> Any:  # noqa: N802  (NumPy's name)
         return self if self.kind != ARRAY else self.transpose()
 
     # ---- calculation
@@ -88,18 +91,18 @@ class Recorded(np.ndarray):
         with one_call(self.program) as program:
             return ANSWERS["function"](program, function, args, kwargs)
 
-    def __pow__(self, exponent: Any, modulus: None = None) -> Any:  # type: ignore[override]
+    def __pow__(self, exponent: Any, modulus: None = None) -> Any:
         return _scalar_power(self, exponent) if _are_scalars(self, exponent) else super().__pow__(exponent)
 
-    def __rpow__(self, base: Any, modulus: None = None) -> Any:  # type: ignore[override]
+    def __rpow__(self, base: Any, modulus: None = None) -> Any:
         return _scalar_power(base, self) if _are_scalars(self, base) else super().__rpow__(base)
 
     def __eq__(self, other: object) -> Any:
         # NumPy would compare arrays of several fields field by field.
-        return np.equal(self, other) if _is_numeric(other) else NotImplemented
+        return EQUAL(self, other) if _is_numeric(other) else NotImplemented
 
     def __ne__(self, other: object) -> Any:
-        return np.not_equal(self, other) if _is_numeric(other) else NotImplemented
+        return NOT_EQUAL(self, other) if _is_numeric(other) else NotImplemented
 
     # ---- moving about
 
@@ -115,7 +118,7 @@ class Recorded(np.ndarray):
             nodes(self)[plain_key(key)] = nodes(cast(lift(self.program, value), self.format))
 
     def __contains__(self, item: Any) -> bool:
-        return bool(np.any(np.equal(self, item)))
+        return bool(np.any(EQUAL(self, item)))
 
     def __iter__(self) -> Iterator[Any]:
         if self.ndim == 0:
@@ -123,7 +126,7 @@ class Recorded(np.ndarray):
         return (self[i] for i in range(len(self)))
 
     @property
-    def flat(self) -> Any:  # type: ignore[override]
+    def flat(self) -> Any:
         return Flat(self)
 
     @flat.setter
@@ -171,8 +174,10 @@ class Recorded(np.ndarray):
         raise NotRecorded(f"recorded numbers as {wanted} are not recorded")
 
     def item(self, *at: Any) -> Any:
-        found = self[at[0] if len(at) == 1 and isinstance(at[0], tuple) else at] if len(at) > 1 else (
-            self.reshape(-1)[at[0] if at else 0] if at or self.size == 1 else None
+        found = (
+            self[at[0] if len(at) == 1 and isinstance(at[0], tuple) else at]
+            if len(at) > 1
+            else (self.reshape(-1)[at[0] if at else 0] if at or self.size == 1 else None)
         )
         if found is None:
             raise ValueError("can only convert an array of size 1 to a Python scalar")
@@ -184,12 +189,12 @@ class Recorded(np.ndarray):
     def tobytes(self, order: Any = "C") -> bytes:
         return np.asarray(self.floats).tobytes(order)
 
-    @property
-    def real(self) -> Any:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def real(self) -> Any:
         return self
 
-    @property
-    def imag(self) -> Any:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def imag(self) -> Any:
         return recorded(self.program, np.full(self.shape, ZERO, np.intp), self.format)
 
     def conj(self) -> Any:
@@ -261,10 +266,8 @@ class Recorded(np.ndarray):
             return found
         return as_python(np.round(self, digits))
 
-    def __reduce__(self) -> Any:
+    def __reduce_ex__(self, protocol: Any) -> Any:
         raise NotRecorded("recorded numbers cannot be pickled")
-
-    __reduce_ex__ = __reduce__  # type: ignore[assignment]
 
     def is_integer(self) -> bool:
         """As float.is_integer."""
@@ -283,7 +286,7 @@ class Flat:
         self._array = array
 
     def __contains__(self, item: Any) -> bool:
-        return bool(np.any(np.equal(self, item)))
+        return bool(np.any(EQUAL(self, item)))
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._array.ravel())
@@ -298,67 +301,6 @@ class Flat:
         array = self._array
         with one_call(array.program):
             nodes(array).flat[plain_key(key)] = nodes(cast(lift(array.program, value), array.format))
-
-
-def _method(name: str) -> Callable[..., Any]:
-    function = getattr(np, name)
-
-    def method(self: Recorded, *args: Any, **options: Any) -> Any:
-        return function(self, *args, **{key: value for key, value in options.items() if value is not np._NoValue})  # type: ignore[attr-defined]
-
-    method.__name__ = name
-    return method
-
-
-# Methods that NumPy does not dispatch, and that are functions of the same name.
-for _name in """sum mean var std prod max min argmax argmin argsort any all clip cumsum cumprod trace round nonzero dot
- diagonal repeat take choose searchsorted argpartition""".split():
-    setattr(Recorded, _name, _method(_name))
-
-
-def _unreadable(name: str) -> Any:
-    def read(self: Recorded, *args: Any, **options: Any) -> Any:
-        raise NotRecorded(f"{name} of an array reads or writes its memory, which is not recorded")
-
-    return read
-
-
-for _name in "byteswap getfield setfield resize tofile dump dumps".split():
-    setattr(Recorded, _name, _unreadable(_name))
-for _name in "data ctypes".split():
-    setattr(Recorded, _name, property(_unreadable(_name)))
-
-
-def _operator(name: str) -> Callable[..., Any]:
-    native = getattr(np.ndarray, name)
-
-    def method(self: Recorded, *other: Any) -> Any:
-        made = native(self, *other)
-        return as_python(made) if self.kind == PYTHON and all(map(_is_python, other)) else made
-
-    return method
-
-
-# What Python calculates from its own floats is its own float again, which takes the format of an array it meets.
-for _name in "add sub mul truediv floordiv mod".split():
-    setattr(Recorded, f"__{_name}__", _operator(f"__{_name}__"))
-    setattr(Recorded, f"__r{_name}__", _operator(f"__r{_name}__"))
-for _name in "neg pos abs".split():
-    setattr(Recorded, f"__{_name}__", _operator(f"__{_name}__"))
-
-
-def _in_place(name: str) -> Callable[..., Any]:
-    native = getattr(np.ndarray, f"__i{name}__")
-
-    def method(self: Recorded, other: Any) -> Any:
-        # A scalar is immutable: what else is called by its name keeps its value.
-        return getattr(operator, name)(self, other) if self.kind != ARRAY else native(self, other)
-
-    return method
-
-
-for _name in "add sub mul truediv pow matmul mod floordiv".split():
-    setattr(Recorded, f"__i{_name}__", _in_place(_name))
 
 
 class one_call:  # noqa: N801  (a context manager, read as a phrase)
@@ -450,12 +392,15 @@ def stacked(program: Program, given: Any) -> Any:
 
 def common_format(*given: Any) -> np.dtype[Any]:
     """The format in which NumPy calculates with these: a Python number takes that of an array."""
-    kinds = [0.0 if _is_python(one) else one.format if isinstance(one, Recorded) else np.asarray(one).dtype for one in given]
+    kinds = [
+        0.0 if is_python(one) else one.format if isinstance(one, Recorded) else np.asarray(one).dtype for one in given
+    ]
     found = np.result_type(*kinds)
     return found if found.kind == "f" else FLOAT64
 
 
-def _is_python(given: Any) -> bool:
+def is_python(given: Any) -> bool:
+    """Whether a number is Python's own, recorded or not."""
     return given.kind == PYTHON if isinstance(given, Recorded) else type(given) in (int, float, bool)
 
 
@@ -483,7 +428,7 @@ def plain_key(key: Any) -> Any:
     if isinstance(key, tuple):
         return tuple(map(plain_key, key))
     if isinstance(key, Recorded):
-        raise IndexError("only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices")
+        raise IndexError("only integers, slices, ellipsis, None and arrays of integers or flags are valid indices")
     return key
 
 
@@ -516,7 +461,7 @@ def _is_number_type(dtype: Any) -> bool:
         return False
 
 
-def _guard_integers(array: Recorded, found: Array) -> None:
+def _guard_integers(array: Any, found: Array) -> None:
     """Keep that numbers, cut to integers, are these."""
     program = array.program
     index, whole = nodes(array), nodes(lift(program, np.asarray(found, np.float64)))
@@ -539,5 +484,6 @@ def _is_shown() -> bool:
     """Whether a number is asked for by what only shows it."""
     frame = sys._getframe(2)
     return _formats(frame.f_code, frame.f_lasti) or (
-        is_foreign(frame.f_code.co_filename) and frame.f_globals.get("__name__", "").partition(".")[0] in ("logging", "rich")
+        is_foreign(frame.f_code.co_filename)
+        and frame.f_globals.get("__name__", "").partition(".")[0] in ("logging", "rich")
     )

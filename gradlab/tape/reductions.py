@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gradlab.tape.operations import into, laid_out, plain, select, settled, truth
 from gradlab.tape.program import Program
 from gradlab.tape.recorded import NotRecorded, Recorded, as_scalar, cast, lift, nodes, recorded
-from gradlab.tape.ufuncs import into, laid_out, plain, select, settled, truth
 
 Array = np.ndarray[Any, Any]
 
@@ -97,7 +97,7 @@ def _average(program: Program, a: Any, axis: Any = None, weights: Any = None, re
     if weights is None:
         found = _mean(program, given, axis, keepdims=keepdims)
         return (found, given.size / max(np.size(found), 1)) if returned else found
-    value = np.average(plain(given), axis, plain(weights), keepdims=keepdims)
+    value: Any = np.average(plain(given), axis=axis, weights=plain(weights), keepdims=keepdims)  # type: ignore[call-overload]
     if np.ndim(weights) != given.ndim:
         places = [1] * given.ndim
         places[int(axis)] = np.size(weights)
@@ -130,7 +130,9 @@ def _extreme(name: str) -> Callable[..., Any]:
 
 def _ptp(program: Program, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
     given = lift(program, a)
-    return into(program, out, np.subtract(np.max(given, axis, keepdims=keepdims), np.min(given, axis, keepdims=keepdims)))
+    return into(
+        program, out, np.subtract(np.max(given, axis, keepdims=keepdims), np.min(given, axis, keepdims=keepdims))
+    )
 
 
 def _prod(program: Program, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
@@ -165,26 +167,35 @@ def _cumulative(name: str, operation: Any) -> Callable[..., Any]:
     return cumulative
 
 
-def _quantile(name: str) -> Callable[..., Any]:
-    """np.median, np.quantile, np.percentile: sorted, and linear between two neighbours."""
-    function = getattr(np, name)
-    whole = {"median": 1.0, "quantile": 1.0, "percentile": 100.0}[name]
+def _median(program: Program, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+            keepdims: bool = False) -> Any:  # fmt: skip
+    given = lift(program, a)
+    value = np.median(plain(given), axis=axis, keepdims=keepdims)
+    return into(program, out, _quantile(program, given, lift(program, 0.5), 0.5, axis, value))
 
-    def quantile(program: Program, a: Any, *q: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
-        if name == "median" and q:
-            q, axis = (), q[0]
-        if len(q) > 1 or options or (q and np.ndim(q[0])) or isinstance(axis, tuple):
-            raise NotRecorded(f"np.{name} with these options is not recorded")
+
+def _quantile_of(whole: float, function: Any) -> Callable[..., Any]:
+    """np.quantile and np.percentile."""
+
+    def quantile(program: Program, a: Any, q: Any, axis: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+        if any(options.values()) or np.ndim(q) or isinstance(q, Recorded):
+            raise NotRecorded(f"np.{function.__name__} with these options is not recorded")
         given = lift(program, a)
-        value = function(plain(given), *q, axis=axis, keepdims=keepdims)
-        rows = np.moveaxis(np.sort(given, axis), 0 if axis is None else axis, 0)
-        share = float(q[0]) / whole if q else 0.5
-        low = min(int(share * (len(rows) - 1)), max(len(rows) - 2, 0))
-        part = (lift(program, float(q[0])) / whole if q else lift(program, 0.5)) * (len(rows) - 1) - low
-        made = rows[low] + (rows[min(low + 1, len(rows) - 1)] - rows[low]) * part
-        return settled(program, made.reshape(np.shape(value)), value)
+        value = function(plain(given), q, axis=axis, keepdims=keepdims)
+        return _quantile(program, given, lift(program, float(q)) / whole, float(q) / whole, axis, value)
 
     return quantile
+
+
+def _quantile(program: Program, given: Any, share: Any, near: float, axis: Any, value: Any) -> Any:
+    """Sorted, and linear between two neighbours; share: how far along, near: as a float."""
+    if isinstance(axis, tuple):
+        raise NotRecorded("quantiles over several axes are not recorded")
+    rows = np.moveaxis(np.sort(given, axis), 0 if axis is None else axis, 0)
+    low = min(int(near * (len(rows) - 1)), max(len(rows) - 2, 0))
+    part = share * (len(rows) - 1) - low
+    made = rows[low] + (rows[min(low + 1, len(rows) - 1)] - rows[low]) * part
+    return settled(program, made.reshape(np.shape(value)), value)
 
 
 def _without_nan(name: str, **initial: float) -> Callable[..., Any]:
@@ -208,7 +219,10 @@ def _diff(program: Program, a: Any, n: int = 1, axis: int = -1, prepend: Any = N
     made = lift(program, a)
     if prepend is not None or append is not None:
         size = [1 if i == axis % made.ndim else m for i, m in enumerate(made.shape)]
-        ends = [one if one is None or np.ndim(one) else np.broadcast_to(lift(program, one), size) for one in (prepend, append)]
+        ends = [
+            one if one is None or np.ndim(one) else np.broadcast_to(lift(program, one), size)
+            for one in (prepend, append)
+        ]
         made = np.concatenate([one for one in (ends[0], made, ends[1]) if one is not None], axis)
     places = [slice(None)] * made.ndim
     later, earlier = list(places), list(places)
@@ -245,9 +259,9 @@ REDUCTIONS: dict[Any, Callable[..., Any]] = {
     np.prod: _prod,
     np.cumsum: _cumulative("cumsum", np.add),
     np.cumprod: _cumulative("cumprod", np.multiply),
-    np.median: _quantile("median"),
-    np.quantile: _quantile("quantile"),
-    np.percentile: _quantile("percentile"),
+    np.median: _median,
+    np.quantile: _quantile_of(1.0, np.quantile),
+    np.percentile: _quantile_of(100.0, np.percentile),
     np.nansum: _without_nan("nansum"),
     np.nanmean: _without_nan("nanmean"),
     np.nanprod: _without_nan("nanprod"),

@@ -7,7 +7,7 @@ An arithmetic keeps numbers as arrays (C, …) of C channels; `numbers` gives wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,11 +54,29 @@ class Run:
         start = span(index)
         if start is None:
             return self.store.take(index, axis=1)
-        return self.store[:, start : start + index.size].reshape(len(self.store), *index.shape)
+        return self._stretch(start, index.size, index.shape)
 
     def numbers(self, index: Array) -> Any:
         """The numbers of nodes, to calculate with."""
         return self.arithmetic.numbers(self.stored(index))
+
+    def operands(self, block: Block) -> list[Any]:
+        """The numbers of what a block's operation takes."""
+        spans = self.program.spans.get(id(block))
+        if spans is None:
+            spans = self.program.spans[id(block)] = tuple(map(span, block.operands))
+        found = []
+        for index, start in zip(block.operands, spans, strict=True):
+            stored = self.store.take(index, axis=1) if start is None else self._stretch(start, index.size, index.shape)
+            found.append(self.arithmetic.numbers(stored))
+        return found
+
+    def result(self, block: Block) -> Any:
+        """The numbers that a block gives."""
+        return self.arithmetic.numbers(self._stretch(block.start, block.stop - block.start, block.shape))
+
+    def _stretch(self, start: int, size: int, shape: tuple[int, ...]) -> Array:
+        return self.store[:, start : start + size].reshape(len(self.store), *shape)
 
     def partials(self, block: Block) -> tuple[Any, ...]:
         """The partial derivatives of a block's elementwise operation or maximum, by each operand."""
@@ -66,9 +84,7 @@ class Run:
 
         if block.operation in ("max", "min"):
             return (self._extreme_slopes(block),)
-        operands = [self.numbers(index) for index in block.operands]
-        result = self.numbers(block.nodes)
-        return PARTIALS[block.operation](self.arithmetic, block.parameter, result, *operands)
+        return PARTIALS[block.operation](self.arithmetic, block.parameter, self.result(block), *self.operands(block))
 
     def _extreme_slopes(self, block: Block) -> Any:
         """Of a maximum over axes: the chosen one against the best of all others, each other against the chosen one."""
@@ -104,6 +120,7 @@ def replay(
     length: int | None = None,
     tick: Callable[[], None] | None = None,
     base: Run | None = None,
+    only: Container[int] | None = None,
 ) -> Run:
     """Compute a program's numbers.
 
@@ -113,6 +130,7 @@ def replay(
         length: stop after so many nodes.
         tick: called before each block, for limits of time.
         base: a run in the same arithmetic, whose numbers stand before the first block that is changed.
+        only: the numbers of the blocks to compute (`needed`); by default all.
 
     Raises:
         Unsupported: the arithmetic has no such function.
@@ -125,6 +143,8 @@ def replay(
     for number, block in enumerate(program.blocks[first:], first):
         if length is not None and block.start >= length:
             break
+        if only is not None and number not in only:
+            continue
         if tick is not None:
             tick()
         if changed is not None and number in changed:
@@ -135,6 +155,20 @@ def replay(
             found = arithmetic.stored(computed(run, block))
         run.store[:, block.start : block.stop] = np.reshape(found, (arithmetic.channels, -1))
     return run
+
+
+def needed(program: Program, indices: Iterable[Array]) -> frozenset[int]:
+    """The numbers of the blocks that these nodes are calculated from."""
+    starts = np.array([block.start for block in program.blocks])
+
+    def owners(index: Array) -> Iterable[int]:
+        return np.unique(np.searchsorted(starts, index.reshape(-1), side="right") - 1).tolist()
+
+    found = {number for index in indices for number in owners(index)}
+    for number in range(len(starts) - 1, -1, -1):
+        if number in found:
+            found.update(owner for index in program.blocks[number].operands for owner in owners(index))
+    return frozenset(found)
 
 
 def ties(run: Run, guards: Iterable[Guard]) -> list[Tie]:
@@ -185,7 +219,7 @@ def computed(run: Run, block: Block) -> Any:
         Unsupported: the arithmetic has no such function.
     """
     ar = run.arithmetic
-    operands = [run.numbers(index) for index in block.operands]
+    operands = run.operands(block)
     try:
         if block.operation == "sum":
             return ar.total(operands[0], block.parameter)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradlab.arithmetic import precision
+from gradlab.arithmetic.balls import precision
 from gradlab.cells import cell
 from gradlab.checker.locate import FirstWrong, first_wrong
 from gradlab.checker.submission import Submission

@@ -102,7 +102,7 @@ def bias_before_batchnorm():
 def printed_loss():
     def loss(w):
         total = np.sum(w**2)
-        print(f"loss {total:.4f}, {round(float(total), 2)}, {total.item()!r:.3}")
+        print(f"loss {total:.4f}, {round(float(total), 2)}, {total.item()!r:.3}")  # noqa: T201  (what is tried)
         return total
 
     return gradlab.check_gradient(loss, lambda w: 2 * w, W3)
@@ -156,7 +156,7 @@ def random_function_imported_by_name():
 
     class Net:
         def __init__(self):
-            self.w = randn(3)
+            self.w = randn(3)  # noqa: NPY002  (what is tried)
 
     def net(w):
         made = Net()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import tracemalloc
 from types import SimpleNamespace
@@ -12,8 +13,9 @@ import pytest
 
 import gradlab
 from gradlab import Verdict
-from gradlab.arithmetic import balls, precision
+from gradlab.arithmetic.balls import BallArithmetic, overlaps, precision, within
 from gradlab.cells import CELLS, Code, cell, grad_record
+from gradlab.frontends.replayable import Replayable
 from gradlab.manual import checkpointed
 from gradlab.mistakes.probes import drawn
 
@@ -78,12 +80,21 @@ def test_it_is_the_gradient_in_one_piece(name: str, length: int | None, dtype: A
 
 def test_balls() -> None:
     tested = cell("lstm")
+    functions = {
+        "forward": tested.code.forward,
+        "gradient": tested.code.gradient,
+        "in_parts": functools.partial(checkpointed.gradient, tested.module),
+    }
+
+    def both(code: Any, params: Any, x: Any, y: Any, state: Any) -> Any:
+        whole = code.gradient(params, x, y, state, code.forward(params, x, state))
+        return whole.params, code.in_parts(params, x, y, state, 2).params
+
+    inputs = drawn(tested, SIZES, 0.5, 0).inputs()
     with precision(128):
-        params, x, y, state = drawn(tested, SIZES, 0.5, 0).inputs(balls)
-        whole = tested.code.gradient(params, x, y, state, tested.code.forward(params, x, state))
-        found = checkpointed.gradient(tested.module, params, x, y, state, 2)
-        for got, wanted in zip(found.params, whole.params, strict=True):
-            assert all(one.arb.overlaps(other.arb) for one, other in zip(got.flat, wanted.flat, strict=True))
+        whole, parts = Replayable(functions, both, *inputs).replayed(BallArithmetic(), *inputs)
+        for got, wanted in zip(parts, whole, strict=True):
+            assert overlaps(got, wanted).all() and within(got, 2.0**-90).all() and within(wanted, 2.0**-90).all()
 
 
 @pytest.mark.parametrize("name", MODULES)

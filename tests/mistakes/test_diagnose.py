@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradlab.arithmetic import balls, precision
-from gradlab.cells import Code, cell, named
+from gradlab.arithmetic.balls import balls, precision
+from gradlab.cells import Code, cell
 from gradlab.checker.locate import first_wrong
+from gradlab.checker.submission import Submission
 from gradlab.mistakes.catalogue import Mistake, mistake, mistakes
 from gradlab.mistakes.diagnose import Diagnosis, diagnose
 from gradlab.mistakes.naming import Naming, plant, sampled
 from gradlab.mistakes.patch import patch, with_mistakes
 from gradlab.mistakes.probes import DISTINCT, SQUARE, drawn, probe, probes
-from gradlab.mistakes.runs import disjoint, outcome, variants
+from gradlab.mistakes.runs import disjoint, recorded_code, variants
 from gradlab.mistakes.score import SCALES, Ground
 
 RNN = cell("rnn")
@@ -90,12 +91,9 @@ def test_the_checker_locates_what_the_diagnosis_locates() -> None:
         for row in ROWS[::4]:
             code = with_mistakes(RNN, row)
             problem = probe(RNN, square=row.square)
-            inputs = problem.inputs(balls)
-            trace = code.forward(inputs.params, inputs.x, inputs.state)
-            grads = code.gradient(inputs.params, inputs.x, inputs.y, inputs.state, trace)
-            loss = code.loss(trace.y_hat, inputs.y)
-            first = first_wrong(RNN, inputs, trace, loss.total, named(RNN, trace, loss, grads))
-            seen = outcome(RNN, code, inputs, problem.sizes)
+            inputs, trace, loss, _, found = Submission(RNN, code).balls(problem)
+            first = first_wrong(RNN, inputs, trace, loss.total, found)
+            seen = recorded_code(RNN, code).outcome(problem)
             assert first is not None and first.label == f"rnn.{variants(RNN).wrong(seen)[0]}"
 
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradlab.arithmetic import balls, precision
+from gradlab.arithmetic.balls import precision
 from gradlab.cells import cell
 from gradlab.mistakes.equivalent import UNREAD, why
 from gradlab.mistakes.mutants import _of, _tree, mutants
 from gradlab.mistakes.probes import probe
 from gradlab.mistakes.rules import RULES, Scope
-from gradlab.mistakes.runs import outcome, variants
+from gradlab.mistakes.runs import recorded_code, variants
 
 RNN = cell("rnn")
 MUTANTS = mutants(RNN)
@@ -106,7 +106,7 @@ def test_what_is_caught_is_wrong_first_where_the_mutant_says() -> None:
     problem = probe(RNN)
     with precision(128):
         for mutant in MUTANTS[::7]:
-            seen = outcome(RNN, mutant.code, problem.inputs(balls), problem.sizes)
+            seen = recorded_code(RNN, mutant.code).outcome(problem)
             wrong = [] if seen.refused else variants(RNN).wrong(seen)
             assert not wrong or f"rnn.{wrong[0]}" in mutant.labels, mutant
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gradlab.arithmetic import precision
+from gradlab.arithmetic.balls import precision
 from gradlab.cells import CELLS, Code, cell
 from gradlab.lab import check
 from gradlab.mistakes.catalogue import mistake, mistakes

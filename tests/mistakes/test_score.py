@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gradlab.arithmetic import precision
+from gradlab.arithmetic.balls import precision
 from gradlab.cells import cell
 from gradlab.mistakes.catalogue import mistakes
 from gradlab.mistakes.ground import Ground
@@ -20,6 +20,7 @@ from gradlab.mistakes.score import Row, Score, _count, score
 from gradlab.mistakes.trial import Place, alarms, judged
 
 RNN = cell("rnn")
+BPTT = RNN.code.gradient
 MUTANTS = mutants(RNN)
 
 
@@ -134,7 +135,7 @@ def test_a_mutant_that_only_another_problem_refuses_is_caught_and_not_located(pl
     def gradient(params: Any, x: Any, *rest: Any) -> Any:
         if len(x) != DISTINCT["T"]:
             raise ValueError("no")
-        return RNN.code.gradient(params, x, *rest)
+        return BPTT(params, x, *rest)
 
     fussy = replace(fussy)
     vars(fussy)["code"] = RNN.code._replace(gradient=gradient)
@@ -151,14 +152,14 @@ def test_what_reads_entries_in_which_nothing_was_stored_is_said_to(place: Place)
     shapeless = next(m for m in MUTANTS if m.before == "W_input" and m.after == "W_input.T")
     found, _ = counted(backwards, place)
     assert found.unwritten == found.refused == [str(backwards)] and "1 of them because" in str(found)
-    assert judged(backwards, [place]).refused.startswith("TypeError: ")
+    assert judged(backwards, [place]).refused == "it reads entries in which nothing was stored"
     found, _ = counted(shapeless, place)
     assert (found.unwritten, found.refused) == ([], [str(shapeless)])
 
 
 def test_code_that_leaves_a_quantity_out_is_refused(place: Place) -> None:
     def gradient(*args: Any) -> Any:
-        return RNN.code.gradient(*args)._replace(deltas=None)
+        return BPTT(*args)._replace(deltas=None)
 
     with precision(128):
         seen = place.grounds[0].outcome(RNN.code._replace(gradient=gradient))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from gradlab import cells
-from gradlab.arithmetic import balls, midpoints, precision
+from gradlab.arithmetic.balls import balls, midpoints, precision
 from gradlab.cells import cell
 from gradlab.manual import rnn
 from gradlab.oracles._rounding import rounding

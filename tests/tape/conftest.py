@@ -22,7 +22,7 @@ def function_of(code):
     """A form of NumPy as a function of np and x: an expression, or statements that end in r."""
     body = f"r = {code}" if not code.startswith("! ") else "\n ".join(part.strip() for part in code[2:].split(";"))
     names = {"math": math}
-    exec(f"def f(np, x):\n {body}\n return r", names)  # noqa: S102  (the tables of forms are code)
+    exec(f"def f(np, x):\n {body}\n return r", names)
     return names["f"]
 
 
@@ -97,4 +97,6 @@ def agree(code, dtype):
 
 @pytest.fixture(scope="session")
 def engine():
-    return SimpleNamespace(X=X, agree=agree, function_of=function_of, on_balls=on_balls, own=own, record=record, slopes=slopes)
+    return SimpleNamespace(
+        X=X, agree=agree, function_of=function_of, on_balls=on_balls, own=own, record=record, slopes=slopes
+    )

@@ -35,7 +35,6 @@ np.delete(x,0,0)
 np.zeros_like(x)+x
 np.ones_like(x)*x
 np.full_like(x,2)*x
-np.empty_like(x)*0+x
 x.astype(float)
 x.astype(np.float32)
 np.percentile(x,50)

@@ -1,4 +1,4 @@
-"""Recorded arrays as NumPy's own behave: numbers, indexing, views, writing in place: recorded as NumPy computes, replayed on balls, differentiated."""
+"""Recorded arrays behave as NumPy's own: numbers, indexing, views, and what is written in place."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""NumPy's elementwise functions, their reductions and accumulations: recorded as NumPy computes, replayed on balls, differentiated."""
+"""NumPy's elementwise functions, recorded as NumPy computes, replayed on balls, differentiated."""
 
 import numpy as np
 import pytest

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.frontends.rebind import is_users
+from gradlab.frontends.copies import is_users
 
 OWN = str(Path(__file__).parents[1])
 FLAGS = 0x100000  # from __future__ import annotations, the only flag that code of today can carry
