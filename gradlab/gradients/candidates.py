@@ -77,6 +77,7 @@ class Fit:
 
 
 def squeezed(shape: Iterable[int]) -> tuple[int, ...]:
+    """A shape without its axes of length 1."""
     return tuple(n for n in shape if n != 1)
 
 
@@ -139,7 +140,7 @@ class Candidates:
         many = n > 1
         key = (n, made.shape)
         if key not in self._variants:
-            found = []
+            found: list[tuple[Truth, str, Array, list[tuple[str, Array]]]] = []
             for truth in self.truths.all:
                 stack = self.truths.stack(truth, self.world)
                 for turn in _turns(stack, shape, many):
@@ -192,7 +193,7 @@ class Candidates:
         need, size = np.array([o.sum() for o in off]), np.array([np.abs(o).sum() for o in off])
         self.slopes.world = world
         reach = self.slopes.of(leaves, seeds, held)
-        found = []
+        found: list[tuple[Fit, list[str]]] = []
         for made in self.made:
             if made.key in skip or not any(reach[:, self.program.blocks[n].start : self.program.blocks[n].stop].any()
                                            for n in made.numbers):  # fmt: skip
@@ -225,9 +226,9 @@ class Candidates:
             dots = np.concatenate([dots, np.zeros((*dots.shape[:3], 1))], axis=3)
             at = np.array([each for _, each in orders])  # (O, n)
             sums = dots[:, :, np.arange(n), at].sum(axis=-1)  # (R, V, O)
-            gap = np.abs(sums - (now + need)[:, None, None]) <= allowed[:, None, None]
+            gap = np.array(np.abs(sums - (now + need)[:, None, None]) <= allowed[:, None, None], ndmin=3)
             gap &= live[:, None, None]
-            for v, o in np.argwhere(gap.any(axis=0)):
+            for v, o in np.argwhere(np.any(gap, axis=0)):
                 truth, turn, _, _ = variants[some[v]]
                 paths = [path for row, path in enumerate(wrong) if gap[row, v, o]]
                 yield Fit(made, truth, turn, orders[o][0], orders[o][1]), paths
@@ -244,7 +245,7 @@ def _turns(stack: Array, shape: tuple[int, ...], many: bool) -> Iterator[str]:
 
 
 def _orders(m: int, n: int) -> list[tuple[str, Array]]:
-    found = []
+    found: list[tuple[str, Array]] = []
     if m == n:
         for name, at in (("", np.arange(n)), (REVERSED, np.arange(n)[::-1])):
             found.append((name, at))

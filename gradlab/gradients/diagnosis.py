@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,12 +15,13 @@ from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.findings import NEARLY, Findings
 from gradlab.gradients.kinds import Kind
 from gradlab.gradients.locate import Locator
-from gradlab.gradients.name import Scene, agreed
+from gradlab.gradients.name import Relation, Scene, agreed
 from gradlab.gradients.places import Place, place
 from gradlab.gradients.recording import Recorded, Refused, record
 from gradlab.gradients.repair import Probes, Repair, mended
 from gradlab.gradients.repair.leaves import relations
 from gradlab.gradients.subject import Subject
+from gradlab.gradients.sums import added_up, truncated
 from gradlab.gradients.values import Values
 from gradlab.gradients.worlds import World
 
@@ -152,11 +154,12 @@ class _Search:
         self.worlds = [World(self.recorded, factor=self.factor), *self._beside()]
         locator = Locator(self.worlds[0], wrong, self.deadline)
         locator.run()
-        mistakes = self._named(locator)
+        mistakes = [*self._named(locator), *self._sums(locator)]
         return Diagnosis(tuple(mistakes), tuple(locator.left), tuple(nearly))
 
     def _wrong(self) -> tuple[list[str], list[str]]:
-        wrong, nearly = [], []
+        wrong: list[str] = []
+        nearly: list[str] = []
         for path, leaf in self.findings.leaves.items():
             if leaf.verdict is Verdict.DISAGREE:
                 (nearly if self.findings.off(path) <= NEARLY else wrong).append(path)
@@ -164,7 +167,8 @@ class _Search:
 
     def _beside(self) -> list[World]:
         """The same program at other points, to which its comparisons still apply."""
-        rng, found = np.random.default_rng(self.findings.seed + 1), []
+        rng = np.random.default_rng(self.findings.seed + 1)
+        found: list[World] = []
         for near in (1.0, 1.0, 2.0**-4, 2.0**-8):
             if len(found) == POINTS:
                 break
@@ -182,12 +186,27 @@ class _Search:
     def worlds_values(self, index: Array) -> Array:
         return self.recorded.program.floats(index)
 
+    def _sums(self, locator: Locator) -> Iterator[Mistake]:
+        """Of what is wrong still, the sums that are: each is what makes the leaf itself."""
+        if not locator.left:
+            return
+        found = truncated(locator)
+        if found is not None:
+            where, kind, said = found
+            yield Mistake(where, kind, said)
+            locator.left = []
+            return
+        for where in added_up(locator):
+            yield Mistake(where, None, evidence=("all that it is fed with is right",))
+            locator.left = [path for path in locator.left if path not in where.repairs]
+
     def _named(self, locator: Locator) -> list[Mistake]:
         values = Values(locator.truths)
         proven = self._proven(locator)
         found: list[Mistake] = []
         for number, blamed in enumerate(locator.blamed):
-            seen, points = [], 0
+            seen: list[list[Relation]] = []
+            points = 0
             for world in self.worlds:
                 if time.perf_counter() > self.deadline and seen:
                     break
@@ -323,4 +342,3 @@ def _merged(found: list[Mistake]) -> list[Mistake]:
 
 def _is(paths: tuple[str, ...]) -> str:
     return "is" if len(paths) == 1 else "are"
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import linecache
 from collections.abc import Iterator
 from functools import lru_cache
@@ -30,11 +31,9 @@ def tree(file: str) -> ast.Module | None:
 
 def expression(frame: Frame) -> ast.expr | None:
     """The expression that an instruction evaluates; None where the source is not at hand."""
-    for at, (line, last, start, end) in enumerate(frame.code.co_positions()):
-        if at == frame.instruction // 2:
-            break
-    else:
-        return None
+    line, last, start, end = next(
+        itertools.islice(frame.code.co_positions(), frame.instruction // 2, None), (None,) * 4
+    )
     whole = tree(frame.file)
     if whole is None or line is None:
         return None
@@ -137,7 +136,7 @@ def bindings(frame: Frame, name: str) -> Iterator[ast.stmt]:
 
 
 def bound(frame: Frame, name: str) -> ast.stmt | None:
-    """The statement that last bound a name, as a frame's line finds it: the nearest above, else the last of the loop."""
+    """The statement that last bound a name, as a line finds it: the nearest above, else the last of the loop."""
     found = list(bindings(frame, name))
     above = [node for node in found if (node.end_lineno or node.lineno) < frame.line]
     if above:

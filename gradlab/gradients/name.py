@@ -8,6 +8,7 @@ relation counts if it holds in every world that is looked at.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from gradlab.gradients import expressions
-from gradlab.gradients.candidates import Candidates, Fit, squeezed, turned
+from gradlab.gradients.candidates import Candidates, Fit, Made, squeezed, turned
 from gradlab.gradients.kinds import Kind
 from gradlab.gradients.locate import Blamed
 from gradlab.gradients.truths import ADJOINT, EDGE, OPERAND, PARTIAL_SUM, SOME_USES, Truth, Truths
 from gradlab.gradients.values import Value, Values
 from gradlab.gradients.worlds import World, close, masked
+from gradlab.tape import Adjoints
 from gradlab.tape.program import Site
 
 Array = np.ndarray[Any, Any]
@@ -100,8 +102,7 @@ class Scene:
         truth = self.fit.truth
         if truth.kind not in (ADJOINT, OPERAND, SOME_USES) or not truth.index.size:
             return
-        sent = self.truths.sent_by_use(truth.index, self.world)
-        uses = {use: stack for use, stack in sent.items()}
+        uses = self.truths.sent_by_use(truth.index, self.world)
         if not uses:
             return
         wanted = set(truth.uses) if truth.kind == SOME_USES else set(uses)
@@ -154,10 +155,10 @@ class Scene:
         if plain is not None and truth.numbers:
             each = Truth(plain, truth.site, truth.operation, truth.numbers, truth.index, truth.operand, 0, truth.rows)
             stack = self.truths.stack(each, self.world)
-            if squeezed(stack.shape) == squeezed(self.truths.stack(truth, self.world).shape):
-                if close(self._arranged(stack), self.given) and not close(self.given, self.wanted):
-                    what = "repeated entries" if truth.kind == OPERAND else "the steps"
-                    yield Relation(Kind.ACCUMULATION, f"one part alone stands where the sum over {what} belongs")
+            alike = squeezed(stack.shape) == squeezed(self.truths.stack(truth, self.world).shape)
+            if alike and close(self._arranged(stack), self.given) and not close(self.given, self.wanted):
+                what = "repeated entries" if truth.kind == OPERAND else "the steps"
+                yield Relation(Kind.ACCUMULATION, f"one part alone stands where the sum over {what} belongs")
 
     # ---- time
     def _other_step(self) -> Iterator[Relation]:
@@ -187,9 +188,7 @@ class Scene:
         if truth.kind != ADJOINT or self.n != 1 or self.wanted.size > JACOBIAN or len(truth.index) != 1:
             return
         at = truth.index[0].reshape(-1)
-        from gradlab.tape import Adjoints
-
-        for (_, _), numbers in self.truths.blocks.items():
+        for numbers in self.truths.blocks.values():
             number = numbers[-1]
             block = self.program.blocks[number]
             if block.stop - block.start != at.size or block.operation == "numbers":
@@ -311,7 +310,7 @@ class Scene:
                 right = fit.value(self.truths, self.world).reshape(standing.shape)
                 if close(right, standing) or not self._with(operands, k, right):
                     continue
-                said = f"{self._read(k)} should be {_described(self.program, fit)}"
+                said = f"{self._read(k)} should be {_described(fit)}"
                 moved = [np.roll(right, 1, 0), np.roll(right, -1, 0), right[::-1]]
                 same = self.n > 2 and any(
                     sum(close(a, b) for a, b in zip(standing, other, strict=True)) >= self.n - 1 for other in moved
@@ -323,8 +322,6 @@ class Scene:
                 return
 
     def _truths_like(self, standing: Array) -> Iterator[Fit]:
-        from gradlab.gradients.candidates import Made
-
         like = Made(self.made.key, self.made.numbers, standing.shape[1:], self.made.site, self.made.operation)
         for truth, turn, _, orders in self.candidates.variants(like):
             for order, at in orders:
@@ -351,14 +348,14 @@ class Scene:
     def _one_term(self) -> Iterator[Relation]:
         difference = self.given - self.wanted
         for fit in self.candidates.fits(self.made, difference, self.world):
-            said = _described(self.program, fit)
+            said = _described(fit)
             if fit.shifted and not self._recurrent():
                 yield Relation(Kind.FORWARD, f"{said} is added, where the loss does not use it so")
             else:
                 yield Relation(Kind.PATH, f"{said} is a term too many")
             return
         for fit in self.candidates.fits(self.made, -difference, self.world):
-            yield Relation(Kind.PATH, f"{_described(self.program, fit)} is missing as a term")
+            yield Relation(Kind.PATH, f"{_described(fit)} is missing as a term")
             return
 
     def _recurrent(self) -> bool:
@@ -393,23 +390,15 @@ class Scene:
 
     def _read(self, k: int) -> str:
         found = expressions.operand(self.made.site.frames[0], k)
-        return f"`{ast_text(found)}`" if found is not None else f"operand {k + 1}"
+        return f"`{_shortened(found)}`" if found is not None else f"operand {k + 1}"
 
 
-def ast_text(node: Any) -> str:
-    """An expression, shortened."""
-    import ast
-
+def _shortened(node: ast.expr) -> str:
     said = ast.unparse(node)
     return said if len(said) <= expressions.LONGEST else said[: expressions.LONGEST - 1] + "…"
 
 
-def described(program: Any, fit: Fit) -> str:
-    """What a truth is, in words."""
-    return _described(program, fit)
-
-
-def _described(program: Any, fit: Fit) -> str:
+def _described(fit: Fit) -> str:
     truth = fit.truth
     if truth.operation == "leaf":
         return "the derivative by the parameter"

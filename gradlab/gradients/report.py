@@ -11,9 +11,10 @@ import numpy as np
 from gradlab.checker.verdict import Verdict
 from gradlab.faults import Fault, shielded
 from gradlab.gradients import diagnosis, render
-from gradlab.gradients.diagnosis import Diagnosis, Mistake, Place
+from gradlab.gradients.diagnosis import Diagnosis, Mistake
 from gradlab.gradients.findings import Findings, digits_of, finite
 from gradlab.gradients.hints import hints
+from gradlab.gradients.places import Place
 
 
 @dataclass(eq=False, frozen=True, repr=False)

@@ -195,7 +195,7 @@ def _rows(block: Block) -> Iterator[tuple[int, int]]:
             yield 1, n
         if 1 < p <= ROWS and n * m * p < LARGE:
             yield 0, p
-    elif block.operation not in ("product", "sum", "max", "min") and len(block.shape) > 1 and 1 < block.shape[0] <= ROWS:
+    elif block.operation not in ("product", "sum", "max", "min") and block.shape[1:] and 1 < block.shape[0] <= ROWS:
         for k, operand in enumerate(block.operands):
             if size < LARGE and (operand.ndim < len(block.shape) or operand.shape[0] == 1):
                 yield k, block.shape[0]

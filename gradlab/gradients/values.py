@@ -1,6 +1,6 @@
 """What the forward pass of a loss had in hand, as operands that a backward pass may need: values, and slopes.
 
-    m executions of one instruction of the loss
+m executions of one instruction of the loss
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 
 from gradlab.gradients.expressions import text
-from gradlab.gradients.truths import Truths, key_of
+from gradlab.gradients.truths import Truths
 from gradlab.gradients.worlds import World
 from gradlab.tape.program import Site
 
 Array = np.ndarray[Any, Any]
 
+Stack = Callable[[World], Array]
+
+NUMBERS = {"upstream": "the upstream gradient", "parameter": "the parameter"}
 DEPTH = 6  # operations that one slope is composed of
 
 
@@ -31,7 +34,7 @@ class Value:
     said: str
     site: Site
     numbers: tuple[int, ...]
-    stack: Callable[[World], Array]
+    stack: Stack
     slope: bool = False
     data: bool = False
 
@@ -47,19 +50,10 @@ class Values:
     def all(self) -> list[Value]:
         return [*self._results(), *self._data(), *self._operands(), *self._slopes()]
 
-    def scalars(self) -> Iterator[Value]:
-        """The computed ones that are single numbers, once."""
-        for value in self.all:
-            if not value.data and not value.slope and len(value.numbers) == 1:
-                if self.program.blocks[value.numbers[0]].stop - self.program.blocks[value.numbers[0]].start == 1:
-                    yield value
-
     def _results(self) -> Iterator[Value]:
         for numbers in self.truths.blocks.values():
             block = self.program.blocks[numbers[0]]
-            some = tuple(numbers)
-            yield Value(f"`{text(block.site, block.operation)}`", block.site, some,
-                        lambda world, some=some: np.stack([world.of(n) for n in some]))  # fmt: skip
+            yield Value(f"`{text(block.site, block.operation)}`", block.site, tuple(numbers), _given(numbers))
 
     def _operands(self) -> Iterator[Value]:
         known: set[bytes] = set()
@@ -74,16 +68,15 @@ class Values:
                         continue
                     known.add(index.tobytes())
                     said = f"what `{text(block.site, block.operation)}` takes"
-                    yield Value(said, block.site, some, lambda world, index=index: world.values[index])
+                    yield Value(said, block.site, some, _taken(index))
 
     def _data(self) -> Iterator[Value]:
         for number, block in enumerate(self.program.blocks):
             if block.start >= self.truths.first:
                 return
             if block.operation == "numbers" and block.parameter not in ("literal", "unset"):
-                said = {"upstream": "the upstream gradient", "parameter": "the parameter"}.get(block.parameter, "the data")
-                yield Value(said, block.site, (number,),
-                            lambda world, number=number: world.of(number)[None], data=True)  # fmt: skip
+                said = NUMBERS.get(block.parameter, "the data")
+                yield Value(said, block.site, (number,), _given([number]), data=True)
 
     def _slopes(self) -> Iterator[Value]:
         """Of single operations, and of chains of them."""
@@ -95,10 +88,11 @@ class Values:
                 for depth in range(1, DEPTH):
                     if not self._reaches(numbers[0], k, depth):
                         break
-                    some = tuple(numbers)
-                    yield Value(f"the slope of `{text(block.site, block.operation)}`", block.site, some,
-                                lambda world, some=some, k=k, depth=depth: np.stack(
-                                    [self._slope(world, n, k, depth) for n in some]), slope=True)  # fmt: skip
+                    said = f"the slope of `{text(block.site, block.operation)}`"
+                    yield Value(said, block.site, tuple(numbers), self._sloped(numbers, k, depth), slope=True)
+
+    def _sloped(self, numbers: list[int], k: int, depth: int) -> Stack:
+        return lambda world: np.stack([self._slope(world, n, k, depth) for n in numbers])
 
     def _before(self, number: int, k: int) -> int | None:
         """The block that gives all of an operand."""
@@ -136,7 +130,9 @@ class Values:
         return found
 
 
-def same_code(program: Any, number: int, other: int) -> bool:
-    """Whether two blocks are of one instruction, whoever called it."""
-    one, two = (key_of(program.blocks[n].site) for n in (number, other))
-    return bool(one[0][:1] == two[0][:1] and one[1] == two[1])
+def _given(numbers: list[int]) -> Stack:
+    return lambda world: np.stack([world.of(n) for n in numbers])
+
+
+def _taken(index: Array) -> Stack:
+    return lambda world: world.values[index]

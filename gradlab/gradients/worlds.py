@@ -17,7 +17,7 @@ import numpy as np
 from gradlab.arithmetic.floats import FloatArithmetic
 from gradlab.gradients.recording import Recorded
 from gradlab.tape import Adjoints, Block, replay
-from gradlab.tape.replay import Run, computed, ties
+from gradlab.tape.replay import computed, ties
 
 Array = np.ndarray[Any, Any]
 
@@ -132,7 +132,7 @@ class Slopes:
         self.live = np.zeros(world.program.length, bool)
         for n in self.numbers:
             self.live[self.blocks[n].start : self.blocks[n].stop] = True
-        for n, block in enumerate(self.blocks):
+        for block in self.blocks:
             if block.start >= first and block.operation == "numbers":
                 self.live[block.start : block.stop] = True
 

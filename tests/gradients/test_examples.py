@@ -15,7 +15,7 @@ import pytest
 
 from gradlab.checker.verdict import Verdict
 from gradlab.gradients import GradientReport, check_gradient, check_step, check_vjp
-from gradlab.gradients.repair import Kind
+from gradlab.gradients.kinds import Kind
 
 FOLDER = Path(__file__).parents[2] / "examples"
 RIGHT = sorted(path.stem for path in FOLDER.glob("*.py"))

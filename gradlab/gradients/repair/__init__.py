@@ -1,4 +1,4 @@
-"""The change of one line that makes a wrong gradient right: a search over the lines where it was found to leave the truth.
+"""The change of one line that makes a wrong gradient right: a search over the lines where it leaves the truth.
 
 Every edit runs in a copy that no other trial sees, nor the user; what floats accept is put before the oracle at every
 probe.

@@ -16,7 +16,6 @@ import numpy as np
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.repair.copies import Copied
 from gradlab.gradients.repair.flow import rearranged
-from gradlab.gradients.kinds import Kind
 from gradlab.gradients.repair.rules import changes
 from gradlab.gradients.repair.sites import Edit, Place, edit, places
 from gradlab.gradients.repair.source import Source, sources
