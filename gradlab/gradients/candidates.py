@@ -226,9 +226,8 @@ class Candidates:
             dots = np.concatenate([dots, np.zeros((*dots.shape[:3], 1))], axis=3)
             at = np.array([each for _, each in orders])  # (O, n)
             sums = dots[:, :, np.arange(n), at].sum(axis=-1)  # (R, V, O)
-            gap = np.array(np.abs(sums - (now + need)[:, None, None]) <= allowed[:, None, None], ndmin=3)
-            gap &= live[:, None, None]
-            for v, o in np.argwhere(np.any(gap, axis=0)):
+            gap: Array = np.logical_and(off <= allowed[:, None, None], live[:, None, None])
+            for v, o in np.argwhere(gap.any(axis=0)):
                 truth, turn, _, _ = variants[some[v]]
                 paths = [path for row, path in enumerate(wrong) if gap[row, v, o]]
                 yield Fit(made, truth, turn, orders[o][0], orders[o][1]), paths

@@ -135,9 +135,17 @@ def bindings(frame: Frame, name: str) -> Iterator[ast.stmt]:
                 yield node
 
 
-def bound(frame: Frame, name: str) -> ast.stmt | None:
-    """The statement that last bound a name, as a line finds it: the nearest above, else the last of the loop."""
+def bound(frame: Frame, name: str, *, later: bool = False) -> ast.stmt | None:
+    """The statement that last bound a name, as a line finds it: the nearest above, else the last of the loop.
+
+    Args:
+        later: as it is found from the second time round the loop on.
+    """
     found = list(bindings(frame, name))
+    for loop in loops(frame) if later else ():
+        within = [node for node in found if loop.lineno <= node.lineno <= (loop.end_lineno or 0)]
+        if within and not any(node.lineno < frame.line for node in within):
+            return max(within, key=lambda node: node.lineno)
     above = [node for node in found if (node.end_lineno or node.lineno) < frame.line]
     if above:
         return max(above, key=lambda node: node.lineno)

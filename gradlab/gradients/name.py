@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +25,7 @@ from gradlab.gradients.values import Value, Values
 from gradlab.gradients.worlds import World, close, masked
 from gradlab.tape import Adjoints
 from gradlab.tape.program import Site
+from gradlab.tape.replay import needed
 
 Array = np.ndarray[Any, Any]
 
@@ -32,18 +33,21 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide, "maximum": np.maximum,
     "minimum": np.minimum, "product": np.matmul,
 }  # fmt: skip
+NONLINEAR = ("tanh", "exp", "sin", "cos", "expm1", "erf", "logistic")
+DATA = ("captured", "made", "upstream")
+UPSTREAM = ("the upstream gradient",)
 WHOLE = 1e-6  # how near a whole number a count of edges has to be
 JACOBIAN = 200  # entries of which a Jacobian's diagonal is computed
 
 
 @dataclass(frozen=True)
 class Relation:
-    """One: its class, the sentence that says it; at: the operand that is wrong, if it is one.
+    """One: its class, None where it may be of several; the sentence that says it; at: the operand that is wrong.
 
     ratio: the factor, of a relation that is one. derivative: a derivative stands in the place of another.
     """
 
-    kind: Kind
+    kind: Kind | None
     said: str
     at: int | None = None
     ratio: float | None = None
@@ -95,43 +99,117 @@ class Scene:
         if abs(ratio + 1) < 1e-9:
             yield Relation(Kind.SIGN, "it is the negative of what it should be")
         else:
-            yield Relation(Kind.FACTOR, "it is a multiple of what it should be", ratio=ratio)
+            kind = Kind.HALVED if self._scaled_inside(abs(ratio)) else Kind.FACTOR
+            yield Relation(kind, "it is a multiple of what it should be", ratio=ratio)
+
+    def _scaled_inside(self, ratio: float) -> bool:
+        """Whether an activation of the loss takes so many times its argument."""
+        scaled: set[int] = set()
+        for numbers in self.truths.blocks.values():
+            for n in numbers:
+                block = self.program.blocks[n]
+                if block.operation in NONLINEAR and any(
+                    int(i.reshape(-1)[0]) in scaled for i in block.operands if i.size
+                ):
+                    return True
+                if block.operation in ("multiply", "divide"):
+                    found = [float(self.world.values[i.reshape(-1)[0]]) for i in block.operands
+                             if i.size == 1 and i.reshape(-1)[0] < self.truths.first
+                             and self.truths.literal[i.reshape(-1)[0]]]  # fmt: skip
+                    if any(min(abs(abs(x) - ratio), abs(abs(x) - 1 / ratio)) < 1e-9 for x in found):
+                        scaled.add(block.start)
+        return False
+
+    def _slope_kind(self, value: Value) -> Kind:
+        """Of the output, on which the loss alone depends, or of what the network goes on with."""
+        products = sum(self.program.blocks[some[0]].operation == "product" for some in self.truths.blocks.values())
+        if products < 2 or any(block.parameter == "upstream" for block in self.program.blocks):
+            return Kind.SLOPE
+        numbers = set(value.numbers)
+        reached = np.zeros(self.truths.first, bool)
+        for n in numbers:
+            reached[self.program.blocks[n].start : self.program.blocks[n].stop] = True
+        for some in sorted(n for numbers in self.truths.blocks.values() for n in numbers):
+            block = self.program.blocks[some]
+            taken = [bool(reached[index].any()) for index in block.operands]
+            if any(taken):
+                if block.operation == "product" and some not in numbers:
+                    return Kind.SLOPE
+                reached[block.start : block.stop] = True
+        return Kind.JACOBIAN
 
     # ---- what uses send back
-    def _edges(self) -> Iterator[Relation]:
-        truth = self.fit.truth
+    @staticmethod
+    def _of_uses(fit: Fit) -> bool:
+        return fit.truth.kind in (ADJOINT, OPERAND, SOME_USES) and not fit.turn
+
+    def _edges(
+        self, given: Array | None = None, wanted: Array | None = None, fit: Fit | None = None
+    ) -> Iterator[Relation]:
+        """What stands there as a sum of what uses send back, against the sum that should."""
+        given, wanted = self.given if given is None else given, self.wanted if wanted is None else wanted
+        fit = fit or self.fit
+        truth = fit.truth
         if truth.kind not in (ADJOINT, OPERAND, SOME_USES) or not truth.index.size:
             return
         uses = self.truths.sent_by_use(truth.index, self.world)
-        if not uses:
+        if not uses or not given.any():
             return
-        wanted = set(truth.uses) if truth.kind == SOME_USES else set(uses)
-        stacks = {use: self._arranged(stack) for use, stack in uses.items()}
+        meant = set(truth.uses) if truth.kind == SOME_USES else set(uses)
+        stacks = {use: self._arranged(stack, fit) for use, stack in uses.items()}
         edges = np.array([stack.reshape(-1) for stack in stacks.values()]).T
         if np.linalg.matrix_rank(edges) < len(uses):
             return
-        counts, *_ = np.linalg.lstsq(edges, self.given.reshape(-1), rcond=None)
-        scale = max(float(np.abs(self.wanted).max()), 1e-300)
-        if np.abs(edges @ counts - self.given.reshape(-1)).max() > 1e-8 * scale:
+        counts, *_ = np.linalg.lstsq(edges, given.reshape(-1), rcond=None)
+        scale = max(float(np.abs(wanted).max()), 1e-300)
+        if np.abs(edges @ counts - given.reshape(-1)).max() > 1e-8 * scale:
             return
         for count, use in zip(counts, uses, strict=True):
-            count -= use not in wanted
-            if abs(count - 1) > 1e-7:
+            if use in meant and abs(count - 1) > 1e-7:
                 yield self._edge(use, float(count), stacks[use], list(stacks.values()))
+            elif use not in meant and abs(count) > 1e-7:
+                site = self.program.blocks[self.truths.uses[use][0][0]].site
+                said = f"what `{expressions.text(site)}`{placed(site)} sends back is added, and does not belong there"
+                yield Relation(Kind.PATH, said)
 
     def _edge(self, use: Any, count: float, stack: Array, stacks: list[Array]) -> Relation:
         site = self.program.blocks[self.truths.uses[use][0][0]].site
         said = f"what `{expressions.text(site)}`{placed(site)} sends back"
-        kind = Kind.CARRY if self._later(stack, stacks) else Kind.PATH
+        kind = Kind.CARRY if self._later(stack, stacks) or self._from_later(use) else Kind.PATH
         later = ", from the step after," if kind is Kind.CARRY else ""
         whole = round(count) if abs(count - round(count)) < WHOLE else None
         if whole == 0:
-            return Relation(kind, f"{said}{later} is missing")
+            return Relation(self._penalty(use) or kind, f"{said}{later} is missing")
         if whole == 2:
             return Relation(Kind.PATH, f"{said}{later} is counted twice")
         if whole == -1:
             return Relation(Kind.SIGN, f"{said}{later} has the opposite sign")
         return Relation(Kind.FACTOR, f"{said}{later} is taken {_fraction(count)} times")
+
+    def _penalty(self, use: Any) -> Kind | None:
+        """Of a use of a parameter that goes to the loss with no data: a penalty, which makes it another loss."""
+        number, k = self.truths.uses[use][0]
+        blocks = self.program.blocks
+        nodes = blocks[number].operands[k]
+        parameter = any(nodes.size and int(index.min()) <= int(nodes.min()) <= int(index.max())
+                        for index in self.world.recorded.leaves.values())  # fmt: skip
+        if not parameter:
+            return None
+        others = [index for index in blocks[number].operands if index is not nodes]
+        leaves = [blocks[n] for n in needed(self.program, others)] if others else []
+        return None if any(b.operation == "numbers" and b.parameter in DATA for b in leaves) else Kind.LOSS
+
+    def _from_later(self, use: Any) -> bool:
+        """Whether a use is one of the next execution of what the truth is of."""
+        blocks, index, uses = self.program.blocks, self.fit.truth.index, self.truths.uses[use]
+        if len(index) < 2:
+            return False
+        lags = []
+        for i in range(len(index) - 1):
+            low, high = int(index[i].min()), int(index[i].max())
+            mine = [j for j, (n, k) in enumerate(uses) if _holds(blocks[n].operands[k], low, high)]
+            lags += [j + len(index) - len(uses) - i for j in mine]
+        return bool(lags) and min(lags) > 0
 
     def _later(self, stack: Array, stacks: list[Array]) -> bool:
         """Whether a use is one of the next step: the last step has none, and has others."""
@@ -141,18 +219,20 @@ class Scene:
         others = any(other[last].any() for other in stacks if other is not stack)
         return not stack[last].any() and bool(stack.any()) and others
 
-    def _arranged(self, stack: Array) -> Array:
+    def _arranged(self, stack: Array, fit: Fit | None = None) -> Array:
         """A stack of what the truth is of, in the order of what is made."""
-        rows = turned(stack, self.fit.turn, self.made.shape)
+        fit = fit or self.fit
+        rows = turned(stack, fit.turn, fit.made.shape)
         flat = rows.reshape(len(rows), -1) if self.n > 1 else rows.reshape(1, -1)
-        keep = np.broadcast_to((self.fit.at >= 0)[:, None], (self.n, flat.shape[1]))
-        return masked(flat[self.fit.at], keep).reshape(self.n, *self.made.shape)
+        keep = np.broadcast_to((fit.at >= 0)[:, None], (self.n, flat.shape[1]))
+        return masked(flat[fit.at], keep).reshape(self.n, *fit.made.shape)
 
     # ---- sums over executions
     def _accumulation(self) -> Iterator[Relation]:
         truth = self.fit.truth
         plain = {PARTIAL_SUM: EDGE, OPERAND: EDGE}.get(truth.kind)
-        if plain is not None and truth.numbers:
+        repeated = len(np.unique(truth.index)) < truth.index.size
+        if plain is not None and truth.numbers and (truth.kind == PARTIAL_SUM or repeated):
             each = Truth(plain, truth.site, truth.operation, truth.numbers, truth.index, truth.operand, 0, truth.rows)
             stack = self.truths.stack(each, self.world)
             alike = squeezed(stack.shape) == squeezed(self.truths.stack(truth, self.world).shape)
@@ -198,7 +278,7 @@ class Scene:
             diagonal = np.diagonal(sweep.rows(at))
             if diagonal.any() and close(self.given.reshape(-1), below * diagonal):
                 where = f"`{expressions.text(block.site)}`{placed(block.site)}"
-                yield Relation(Kind.JACOBIAN, f"the derivative of {where} is taken as if it were elementwise")
+                yield Relation(Kind.SLOPE, f"the derivative of {where} is taken as if it were elementwise")
                 return
 
     def _trace(self) -> Iterator[Relation]:
@@ -285,7 +365,7 @@ class Scene:
             if all(close(one, standing[0]) for one in standing):
                 return Relation(Kind.STALE, f"{said}: there stands one step's at every step", k)
             return Relation(Kind.INDEX, f"{said}: there stands that of another step", k)
-        return Relation(Kind.SLOPE if value.slope else Kind.OPERAND, said, k)
+        return Relation(self._slope_kind(value) if value.slope else Kind.OPERAND, said, k)
 
     def _is_literal(self, k: int) -> bool:
         first = int(self.block.operands[k].reshape(-1)[0]) if self.block.operands[k].size else 0
@@ -312,13 +392,17 @@ class Scene:
                     continue
                 said = f"{self._read(k)} should be {_described(fit)}"
                 moved = [np.roll(right, 1, 0), np.roll(right, -1, 0), right[::-1]]
+                between = list(self._edges(standing, right, fit)) if self._of_uses(fit) else []
+                if between:
+                    yield from (replace(one, at=k, derivative=True) for one in between)
+                    return
                 same = self.n > 2 and any(
                     sum(close(a, b) for a, b in zip(standing, other, strict=True)) >= self.n - 1 for other in moved
                 )
                 if same:
                     yield Relation(Kind.INDEX, f"{said}: there stands that of another step", k, derivative=True)
                 else:
-                    yield Relation(Kind.OPERAND, said, k, derivative=True)
+                    yield Relation(None, said, k, derivative=True)
                 return
 
     def _truths_like(self, standing: Array) -> Iterator[Fit]:
@@ -337,7 +421,7 @@ class Scene:
                 if rows.size != u.size:
                     continue
                 x = rows.reshape(u.shape)
-                kind = Kind.SLOPE if value.slope else Kind.PATH
+                kind = self._slope_kind(value) if value.slope else Kind.PATH if value.said in UPSTREAM else None
                 if close(w * x, u) and not close(w, u):
                     yield Relation(kind, f"{value.said}{placed(value.site)} is missing as a factor")
                     return
@@ -352,17 +436,27 @@ class Scene:
             if fit.shifted and not self._recurrent():
                 yield Relation(Kind.FORWARD, f"{said} is added, where the loss does not use it so")
             else:
-                yield Relation(Kind.PATH, f"{said} is a term too many")
+                yield Relation(Kind.PATH if fit.truth.kind == EDGE else None, f"{said} is a term too many")
             return
         for fit in self.candidates.fits(self.made, -difference, self.world):
-            yield Relation(Kind.PATH, f"{_described(fit)} is missing as a term")
+            kind = Kind.CARRY if self._after(fit) else Kind.PATH if fit.truth.kind == EDGE else None
+            yield Relation(kind, f"{_described(fit)} is missing as a term")
             return
+
+    def _after(self, term: Fit) -> bool:
+        """Whether a term is of the execution after that of which the truth is."""
+        mine, other = len(self.fit.truth.numbers), len(term.truth.numbers)
+        if mine < 2 or other < 2 or len(self.fit.at) != len(term.at):
+            return False
+        lags = [b - a + mine - other for a, b in zip(self.fit.at, term.at, strict=True) if a >= 0 and b >= 0]
+        return bool(lags) and min(lags) > 0
 
     def _recurrent(self) -> bool:
         """Whether the loss itself uses what is meant here in a later step."""
         sent = self.truths.sent_by_use(self.fit.truth.index, self.world)
-        stacks = [self._arranged(stack) for stack in sent.values()]
-        return any(self._later(stack, stacks) for stack in stacks)
+        stacks = {use: self._arranged(stack) for use, stack in sent.items()}
+        whole = list(stacks.values())
+        return any(self._later(stack, whole) or self._from_later(use) for use, stack in stacks.items())
 
     def _changed_after(self) -> Iterator[Relation]:
         for other in self.candidates.made:
@@ -375,7 +469,7 @@ class Scene:
                 if selecting:
                     yield Relation(Kind.CLIP_RECURSION, f"{said} by a clip or a choice")
                 else:
-                    yield Relation(Kind.PATH, said)
+                    yield Relation(None, said)
                 return
 
     def _before_it(self, other: Any) -> bool:
@@ -396,6 +490,10 @@ class Scene:
 def _shortened(node: ast.expr) -> str:
     said = ast.unparse(node)
     return said if len(said) <= expressions.LONGEST else said[: expressions.LONGEST - 1] + "…"
+
+
+def _holds(index: Array, low: int, high: int) -> bool:
+    return bool(((index >= low) & (index <= high)).any())
 
 
 def _described(fit: Fit) -> str:
@@ -444,5 +542,5 @@ def agreed(found: list[list[Relation]]) -> list[Relation]:
             said = "it is what it should be times a factor that changes from point to point"
             kept.append(Relation(Kind.LOSS, said))
         else:
-            kept.append(Relation(Kind.FACTOR, f"it is {_fraction(one.ratio)} times what it should be"))
+            kept.append(Relation(one.kind, f"it is {_fraction(one.ratio)} times what it should be"))
     return kept

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gradlab.gradients import expressions
-from gradlab.gradients.candidates import Fit, Made
+from gradlab.gradients.candidates import Made
 from gradlab.gradients.kinds import Kind
 from gradlab.gradients.locate import Blamed, Locator
 from gradlab.gradients.name import Relation
@@ -68,7 +68,7 @@ def place(locator: Locator, blamed: Blamed, relations: list[Relation]) -> Place:
     path, line = frame.file, frame.line
     if frame is made.site.frames[0]:
         operands = [one for one in relations if one.at is not None]
-        found = _bound(locator, made, operands) if operands else _passed_on(locator, blamed)
+        found = _bound(locator, blamed, operands) if operands else _passed_on(locator, blamed)
         path, line = found or (path, line)
     return Place(path, line, executions, n, blamed.repairs)
 
@@ -96,8 +96,9 @@ def _right(locator: Locator, made: Made) -> bool:
     return any(not fit.shifted for fit in locator.candidates.fits(made, made.stack(locator.world)))
 
 
-def _bound(locator: Locator, made: Made, relations: list[Relation]) -> tuple[str, int] | None:
+def _bound(locator: Locator, blamed: Blamed, relations: list[Relation]) -> tuple[str, int] | None:
     """Where the operand that is wrong was bound, if this is all that reads it."""
+    made = blamed.fit.made
     wrong = {one.at for one in relations}
     if len(wrong) != 1 or None in wrong:
         return None
@@ -115,7 +116,7 @@ def _bound(locator: Locator, made: Made, relations: list[Relation]) -> tuple[str
         read = read.value
     if not isinstance(read, ast.Name):
         return None
-    statement = expressions.bound(frame, read.id)
+    statement = expressions.bound(frame, read.id, later=0 not in blamed.executions)
     if statement is None or not expressions.only_passes_on(statement) or _readers(frame, read.id) > 1:
         return None
     target = getattr(statement, "targets", [None])[0]
@@ -141,38 +142,48 @@ def _passed_on(locator: Locator, blamed: Blamed) -> tuple[str, int] | None:
         return None
     readers = _reading(locator, made)
     own = (made.site.frames[0].file, made.site.frames[0].line)
-    lines = {(frame.file, frame.line) for frame, _, _ in readers}
-    within = all(frame.code is made.site.frames[0].code for frame, _, _ in readers)
+    lines = {(frame.file, frame.line) for frame, _, _, _ in readers}
+    within = all(frame.code is made.site.frames[0].code for frame, _, _, _ in readers)
     if not readers or own in lines:
         return None
     between = set()
-    for frame, k, _ in readers:
-        read = expressions.operand(frame, k)
-        statement = expressions.bound(frame, read.id) if isinstance(read, ast.Name) else None
-        passes = statement is not None and expressions.only_passes_on(statement)
-        between.add((frame.file, statement.lineno) if passes and statement is not None else None)
+    for frame, outer, k, _ in readers:
+        between.add(_between(frame, outer, k))
     if len(between) == 1 and None not in between:
         (found,) = between
         return found if found != own else None
     shown = {fit.made.key for fit in blamed.beside}
-    if within and len(lines) == 1 and all(key in shown for _, _, key in readers):
+    if within and len(lines) == 1 and all(key in shown for _, _, _, key in readers):
         return next(iter(lines))
     return None
 
 
-def _reading(locator: Locator, made: Made) -> list[tuple[Frame, int, Any]]:
-    """The instructions of the gradient that take what another makes: their frame, which operand, their key."""
-    blocks, found = locator.world.program.blocks, {}
+def _reading(locator: Locator, made: Made) -> list[tuple[Frame, Frame | None, int, Any]]:
+    """The instructions of the gradient that take what another makes: their frames, which operand, their key."""
+    blocks = locator.world.program.blocks
+    found: dict[Any, tuple[Frame, Frame | None, int, Any]] = {}
     spans = [(blocks[n].start, blocks[n].stop) for n in made.numbers]
     for other in locator.candidates.made:
         for n in other.numbers:
             for k, index in enumerate(blocks[n].operands):
                 if any(((index >= start) & (index < stop)).any() for start, stop in spans):
-                    found[other.key, k] = (other.site.frames[0], k, other.key)
+                    outer = other.site.frames[1] if len(other.site.frames) > 1 else None
+                    found[other.key, k] = (other.site.frames[0], outer, k, other.key)
     return list(found.values())
 
 
-def line_of(fit: Fit) -> tuple[str, int]:
-    """The innermost line of an instruction."""
-    frame = fit.made.site.frames[0]
-    return frame.file, frame.line
+def _between(frame: Frame, outer: Frame | None, k: int) -> tuple[str, int] | None:
+    """The line that only passes an operand on: that binds its name, or the call that hands it in."""
+    read = expressions.operand(frame, k)
+    if not isinstance(read, ast.Name):
+        return None
+    statement = expressions.bound(frame, read.id)
+    if statement is not None:
+        return (frame.file, statement.lineno) if expressions.only_passes_on(statement) else None
+    names = frame.code.co_varnames[: frame.code.co_argcount]
+    if read.id not in names or outer is None:
+        return None
+    call, at = expressions.expression(outer), names.index(read.id) - (names[:1] == ("self",))
+    if not isinstance(call, ast.Call) or not 0 <= at < len(call.args) or isinstance(call.args[at], ast.Name):
+        return None
+    return outer.file, outer.line

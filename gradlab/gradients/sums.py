@@ -39,7 +39,7 @@ def truncated(locator: Locator) -> tuple[Place, Kind, str] | None:
         if found is None:
             return None
         steps.add(found)
-    if len(steps) != 1:
+    if len(steps) != 1 or 0 in steps:  # that would be no recursion at all
         return None
     (most,) = steps
     frame = _making(locator, locator.left[0])

@@ -19,6 +19,7 @@ import numpy as np
 
 from gradlab.gradients.worlds import World, reduced
 from gradlab.tape.program import Block, Site
+from gradlab.tape.replay import needed
 
 Array = np.ndarray[Any, Any]
 
@@ -70,10 +71,10 @@ class Truths:
         self.first = world.recorded.loss[0]
         self.uses: dict[Use, list[tuple[int, int]]] = {}
         self.blocks: dict[tuple[Key, tuple[int, ...]], list[int]] = {}
+        # Where one function gives loss and gradient, not all that the loss ran is part of it.
+        part = needed(self.program, [world.recorded.outputs])
         for number, block in enumerate(self.program.blocks):
-            if block.start >= self.first:
-                break
-            if block.operation != "numbers":
+            if block.operation != "numbers" and number in part:
                 self.blocks.setdefault((key_of(block.site), block.shape), []).append(number)
         self.literal = np.zeros(self.first, bool)
         for block in self.program.blocks:
