@@ -226,10 +226,12 @@ class Candidates:
             dots = np.concatenate([dots, np.zeros((*dots.shape[:3], 1))], axis=3)
             at = np.array([each for _, each in orders])  # (O, n)
             sums = dots[:, :, np.arange(n), at].sum(axis=-1)  # (R, V, O)
-            gap: Array = np.logical_and(off <= allowed[:, None, None], live[:, None, None])
-            for v, o in np.argwhere(gap.any(axis=0)):
+            off = np.abs(sums - (now + need)[:, None, None])
+            gap: Any = np.logical_and(off <= allowed[:, None, None], live[:, None, None])
+            some_path = np.asarray(np.logical_or.reduce(gap, axis=0))
+            for v, o in np.argwhere(some_path):
                 truth, turn, _, _ = variants[some[v]]
-                paths = [path for row, path in enumerate(wrong) if gap[row, v, o]]
+                paths = [path for row, path in enumerate(wrong) if off[row, v, o] <= allowed[row] and live[row]]
                 yield Fit(made, truth, turn, orders[o][0], orders[o][1]), paths
 
 
