@@ -211,9 +211,9 @@ class Candidates:
         self, made: Made, slope: Array, stack: Array, need: Array, size: Array, wrong: list[str]
     ) -> Iterator[tuple[Fit, list[str]]]:
         """slope: (R, n, size)."""
-        now = (slope * stack).sum(axis=(1, 2))
-        allowed = FITS * (size + (np.abs(slope) * np.abs(stack)).sum(axis=(1, 2)))
-        live = slope.any(axis=(1, 2))
+        wanted: Array = np.sum(slope * stack, axis=(1, 2)) + need
+        allowed: Array = FITS * (size + np.sum(np.abs(slope) * np.abs(stack), axis=(1, 2)))
+        live = np.any(slope, axis=(1, 2))
         ways: dict[int, list[int]] = {}
         variants = self.variants(made)
         for number, (_, _, x, _) in enumerate(variants):
@@ -226,12 +226,11 @@ class Candidates:
             dots = np.concatenate([dots, np.zeros((*dots.shape[:3], 1))], axis=3)
             at = np.array([each for _, each in orders])  # (O, n)
             sums = dots[:, :, np.arange(n), at].sum(axis=-1)  # (R, V, O)
-            off = np.abs(sums - (now + need)[:, None, None])
-            gap: Any = np.logical_and(off <= allowed[:, None, None], live[:, None, None])
-            some_path = np.asarray(np.logical_or.reduce(gap, axis=0))
-            for v, o in np.argwhere(some_path):
+            off = np.abs(sums - wanted[:, None, None])
+            close_by: Array = np.logical_and(off <= allowed[:, None, None], live.reshape(-1, 1, 1))
+            for v, o in np.argwhere(np.logical_or.reduce(close_by)):
                 truth, turn, _, _ = variants[some[v]]
-                paths = [path for row, path in enumerate(wrong) if off[row, v, o] <= allowed[row] and live[row]]
+                paths = [path for row, path in enumerate(wrong) if close_by[row, v, o]]
                 yield Fit(made, truth, turn, orders[o][0], orders[o][1]), paths
 
 
