@@ -253,7 +253,7 @@ def diagnosed(findings: Findings, seconds: float) -> Diagnosis:
     wrong = [path for path, leaf in findings.leaves.items() if leaf.verdict is Verdict.DISAGREE]
     if not wrong or any(path not in findings.evidence.truth for path in findings.found):
         return Diagnosis(refused="nothing is known of what the gradient should be")
-    found = _located(findings, deadline)
+    found = located(findings, deadline)
     try:
         probes = Probes(findings)
         if not found.mistakes and not found.nearly:
@@ -265,7 +265,8 @@ def diagnosed(findings: Findings, seconds: float) -> Diagnosis:
     return replace(found, seconds=time.perf_counter() - start)
 
 
-def _located(findings: Findings, deadline: float) -> Diagnosis:
+def located(findings: Findings, deadline: float) -> Diagnosis:
+    """The places of what is wrong and their names, without a repair, until the deadline (time.perf_counter())."""
     subject = findings.subject
     if subject.count > 1:
         subject = _one_output(subject, findings)
@@ -337,7 +338,10 @@ def _merged(found: list[Mistake]) -> list[Mistake]:
             said=known.said if same else "", evidence=known.evidence if same else (known.said, one.said),
             proven=known.proven and one.proven,
         )  # fmt: skip
-    return list(by_line.values())
+    merged = list(by_line.values())
+    if len(merged) > 1 and {one.kind for one in merged} == {Kind.SLOPE, Kind.JACOBIAN}:
+        merged = [replace(one, kind=Kind.SLOPE) for one in merged]  # one activation, wherever it is used
+    return merged
 
 
 def _is(paths: tuple[str, ...]) -> str:

@@ -25,7 +25,6 @@ from gradlab.gradients.values import Value, Values
 from gradlab.gradients.worlds import World, close, masked
 from gradlab.tape import Adjoints
 from gradlab.tape.program import Site
-from gradlab.tape.replay import needed
 
 Array = np.ndarray[Any, Any]
 
@@ -34,7 +33,6 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "minimum": np.minimum, "product": np.matmul,
 }  # fmt: skip
 NONLINEAR = ("tanh", "exp", "sin", "cos", "expm1", "erf", "logistic")
-DATA = ("captured", "made", "upstream")
 UPSTREAM = ("the upstream gradient",)
 WHOLE = 1e-6  # how near a whole number a count of edges has to be
 JACOBIAN = 200  # entries of which a Jacobian's diagonal is computed
@@ -188,22 +186,23 @@ class Scene:
 
     def _penalty(self, use: Any) -> Kind | None:
         """Of a use of a parameter that goes to the loss with no data: a penalty, which makes it another loss."""
-        number, k = self.truths.uses[use][0]
-        blocks = self.program.blocks
-        nodes = blocks[number].operands[k]
-        parameter = any(nodes.size and int(index.min()) <= int(nodes.min()) <= int(index.max())
-                        for index in self.world.recorded.leaves.values())  # fmt: skip
-        if not parameter:
-            return None
-        others = [index for index in blocks[number].operands if index is not nodes]
-        leaves = [blocks[n] for n in needed(self.program, others)] if others else []
-        return None if any(b.operation == "numbers" and b.parameter in DATA for b in leaves) else Kind.LOSS
+        number, _ = self.truths.uses[use][0]
+        block = self.program.blocks[number]
+        spans = [(int(index.min()), int(index.max())) for index in self.world.recorded.leaves.values() if index.size]
+        alone = all(
+            any(low <= int(index.min()) and int(index.max()) <= high for low, high in spans)
+            or (int(index.max()) < self.truths.first and self.truths.literal[index].all())
+            for index in block.operands
+        )
+        return Kind.LOSS if alone and block.operation != "product" else None
 
     def _from_later(self, use: Any) -> bool:
         """Whether a use is one of the next execution of what the truth is of."""
         blocks, index, uses = self.program.blocks, self.fit.truth.index, self.truths.uses[use]
-        if len(index) < 2:
-            return False
+        if len(index) < 2:  # all steps in one array: a use of single steps, but not of all
+            parts = [blocks[n].operands[k] for n, k in uses]
+            covered = np.isin(index, np.concatenate([part.reshape(-1) for part in parts]))
+            return len(parts) > 1 and bool(covered.any()) and not covered.all()
         lags = []
         for i in range(len(index) - 1):
             low, high = int(index[i].min()), int(index[i].max())
