@@ -105,6 +105,7 @@ class Candidates:
         self.slopes = Slopes(world, self.forward)
         self.made = list(self._instructions())
         self._variants: dict[Any, list[Any]] = {}
+        self._rows: dict[Any, list[Array]] = {}
         self.backwards = self._orientation()
 
     def _forward_again(self) -> set[int]:
@@ -160,15 +161,23 @@ class Candidates:
         if not scale or not np.isfinite(scale):
             return
         elsewhere = world is not None and world is not self.world
-        for truth, turn, x, orders in self.variants(made):
+        for number, (truth, turn, x, orders) in enumerate(self.variants(made)):
             if elsewhere and world is not None:
                 x = turned(self.truths.stack(truth, world), turn, made.shape).reshape(x.shape)
-            rows = np.append(x @ draw, 0.0)
+            rows = np.append(x @ draw, 0.0) if elsewhere else self._projected(made, draw)[number]
+            allowed = 1e-7 * max(float(np.abs(wanted).max()), scale)
             for order, at in orders:
-                if np.abs(rows[at] - wanted).max() <= 1e-7 * max(float(np.abs(wanted).max()), scale):
+                if np.abs(rows[at] - wanted).max() <= allowed:
                     fit = Fit(made, truth, turn, order, at)
                     if close(fit.value(self.truths, world or self.world), stack):
                         yield fit
+
+    def _projected(self, made: Made, draw: Array) -> list[Array]:
+        """Every truth of a shape along a draw, and 0 at the end."""
+        key = (len(made.numbers), made.shape)
+        if key not in self._rows:
+            self._rows[key] = [np.append(x @ draw, 0.0) for _, _, x, _ in self.variants(made)]
+        return self._rows[key]
 
     def _orientation(self) -> bool:
         votes = {True: 0, False: 0}

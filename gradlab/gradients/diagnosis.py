@@ -24,6 +24,7 @@ from gradlab.gradients.subject import Subject
 from gradlab.gradients.sums import added_up, truncated
 from gradlab.gradients.values import Values
 from gradlab.gradients.worlds import World
+from gradlab.tape.program import Site
 
 Array = np.ndarray[Any, Any]
 
@@ -226,7 +227,7 @@ class _Search:
                 Mistake(at, kind, "; ".join(said) if kind else "", () if kind else said, points,
                         all(path in proven for path in blamed.repairs))
             )  # fmt: skip
-        return _merged(found)
+        return _merged(_one_forward(found, [one.fit.truth.site for one in locator.blamed]))
 
     def _proven(self, locator: Locator) -> set[str]:
         """The leaves that, on balls and with the enclosures of what is true in all places, hold the truth."""
@@ -259,6 +260,7 @@ def diagnosed(findings: Findings, seconds: float) -> Diagnosis:
         if not found.mistakes and not found.nearly:
             found = replace(found, relation=_whole(probes, wrong))
         elif time.perf_counter() < deadline:
+            found = _whole_named(found, probes, wrong)
             found = _repaired(found, findings, probes, wrong, deadline)
     except GradientCheckError as error:
         found = replace(found, refused=found.refused or str(error))
@@ -283,6 +285,16 @@ def _whole(probes: Probes, wrong: list[str]) -> Mistake | None:
     for one in relations(probes, wrong):
         return Mistake(None, one.kind, one.said, (), len(probes.subjects), one.report.evidence.bits is not None)
     return None
+
+
+def _whole_named(found: Diagnosis, probes: Probes, wrong: list[str]) -> Diagnosis:
+    """With the class that the leaves as a whole show, where the place shows none or a loose one."""
+    if len(found.mistakes) != 1 or found.mistakes[0].kind not in (None, Kind.PATH, *LOOSE):
+        return found
+    whole = _whole(probes, wrong)
+    if whole is None:
+        return found
+    return replace(found, mistakes=(replace(found.mistakes[0], kind=whole.kind, said=whole.said, evidence=()),))
 
 
 def _repaired(found: Diagnosis, findings: Findings, probes: Probes, wrong: list[str], deadline: float) -> Diagnosis:
@@ -320,6 +332,22 @@ def _moved(values: Array, near: float, rng: np.random.Generator) -> Array:
     return np.asarray(moved + near * scale * rng.uniform(-0.125, 0.125, values.shape))
 
 
+def _one_forward(found: list[Mistake], sites: list[Site]) -> list[Mistake]:
+    """What is right for another forward pass is one mistake, at whichever lines the same of its operations is met."""
+    kept: list[Mistake] = []
+    first: Site | None = None
+    for one, site in zip(found, sites, strict=True):
+        if first is not None and site.where == first.where:
+            known = kept[-1]
+            assert known.place is not None and one.place is not None
+            repairs = tuple(dict.fromkeys((*known.place.repairs, *one.place.repairs)))
+            kept[-1] = replace(known, place=replace(known.place, repairs=repairs), proven=known.proven and one.proven)
+            continue
+        first = site if one.kind is Kind.FORWARD else None
+        kept.append(one)
+    return kept
+
+
 def _merged(found: list[Mistake]) -> list[Mistake]:
     """Of what was found under several calls of one line, one mistake."""
     by_line: dict[Any, Mistake] = {}
@@ -339,8 +367,8 @@ def _merged(found: list[Mistake]) -> list[Mistake]:
             proven=known.proven and one.proven,
         )  # fmt: skip
     merged = list(by_line.values())
-    if len(merged) > 1 and {one.kind for one in merged} == {Kind.SLOPE, Kind.JACOBIAN}:
-        merged = [replace(one, kind=Kind.SLOPE) for one in merged]  # one activation, wherever it is used
+    if len(merged) > 1 and Kind.JACOBIAN in {one.kind for one in merged} <= {Kind.SLOPE, Kind.JACOBIAN, None}:
+        merged = [replace(one, kind=one.kind and Kind.SLOPE) for one in merged]  # one activation, wherever it is used
     return merged
 
 

@@ -7,6 +7,7 @@ import itertools
 import linecache
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 from gradlab.tape.program import Frame, Site
 
@@ -31,19 +32,21 @@ def tree(file: str) -> ast.Module | None:
 
 def expression(frame: Frame) -> ast.expr | None:
     """The expression that an instruction evaluates; None where the source is not at hand."""
-    line, last, start, end = next(
-        itertools.islice(frame.code.co_positions(), frame.instruction // 2, None), (None,) * 4
-    )
-    whole = tree(frame.file)
-    if whole is None or line is None:
-        return None
-    for node in ast.walk(whole):
-        place = (getattr(node, "lineno", 0), getattr(node, "end_lineno", 0), getattr(node, "col_offset", -1))
-        if place == (line, last, start) and getattr(node, "end_col_offset", -1) == end:
-            if isinstance(node, ast.Expr):
-                node = node.value
-            return node if isinstance(node, ast.expr) else None
-    return None
+    places = itertools.islice(frame.code.co_positions(), frame.instruction // 2, None)
+    place = next(places, (None,) * 4)
+    node = _expressions(frame.file, "".join(linecache.getlines(frame.file))).get(place)
+    return node.value if isinstance(node, ast.Expr) else node
+
+
+@lru_cache(maxsize=16)
+def _expressions(file: str, text: str) -> dict[Any, Any]:
+    """A file's expressions by where they stand: first line, last line, first column, last column."""
+    whole = tree_of(file, text)
+    found: dict[Any, Any] = {}
+    for node in ast.walk(whole) if whole is not None else ():
+        if isinstance(node, (ast.expr, ast.Expr)):
+            found.setdefault((node.lineno, node.end_lineno, node.col_offset, node.end_col_offset), node)
+    return found
 
 
 def text(site: Site, operation: str = "") -> str:

@@ -177,16 +177,16 @@ class Scene:
         later = ", from the step after," if kind is Kind.CARRY else ""
         whole = round(count) if abs(count - round(count)) < WHOLE else None
         if whole == 0:
-            return Relation(self._penalty(use) or kind, f"{said}{later} is missing")
+            penalty = self._penalty(self.truths.uses[use][0][0])
+            return Relation(penalty or kind, f"{said}{later} is missing")
         if whole == 2:
             return Relation(Kind.PATH, f"{said}{later} is counted twice")
         if whole == -1:
             return Relation(Kind.SIGN, f"{said}{later} has the opposite sign")
         return Relation(Kind.FACTOR, f"{said}{later} is taken {_fraction(count)} times")
 
-    def _penalty(self, use: Any) -> Kind | None:
+    def _penalty(self, number: int) -> Kind | None:
         """Of a use of a parameter that goes to the loss with no data: a penalty, which makes it another loss."""
-        number, _ = self.truths.uses[use][0]
         block = self.program.blocks[number]
         spans = [(int(index.min()), int(index.max())) for index in self.world.recorded.leaves.values() if index.size]
         alone = all(
@@ -432,13 +432,15 @@ class Scene:
         difference = self.given - self.wanted
         for fit in self.candidates.fits(self.made, difference, self.world):
             said = _described(fit)
-            if fit.shifted and not self._recurrent():
+            if fit.shifted and self._never_handed_on(fit):
                 yield Relation(Kind.FORWARD, f"{said} is added, where the loss does not use it so")
             else:
                 yield Relation(Kind.PATH if fit.truth.kind == EDGE else None, f"{said} is a term too many")
             return
         for fit in self.candidates.fits(self.made, -difference, self.world):
-            kind = Kind.CARRY if self._after(fit) else Kind.PATH if fit.truth.kind == EDGE else None
+            edge = Kind.PATH if fit.truth.kind == EDGE else None
+            penalty = self._penalty(fit.truth.numbers[0]) if edge and fit.truth.numbers else None
+            kind = Kind.CARRY if self._after(fit) else penalty or edge
             yield Relation(kind, f"{_described(fit)} is missing as a term")
             return
 
@@ -450,12 +452,11 @@ class Scene:
         lags = [b - a + mine - other for a, b in zip(self.fit.at, term.at, strict=True) if a >= 0 and b >= 0]
         return bool(lags) and min(lags) > 0
 
-    def _recurrent(self) -> bool:
-        """Whether the loss itself uses what is meant here in a later step."""
-        sent = self.truths.sent_by_use(self.fit.truth.index, self.world)
-        stacks = {use: self._arranged(stack) for use, stack in sent.items()}
-        whole = list(stacks.values())
-        return any(self._later(stack, whole) or self._from_later(use) for use, stack in stacks.items())
+    @staticmethod
+    def _never_handed_on(fit: Fit) -> bool:
+        """Whether all steps of the loss take the same numbers where the gradient takes them for the last step's."""
+        index = fit.truth.index
+        return fit.truth.kind == EDGE and len(index) > 1 and bool((index == index[:1]).all())
 
     def _changed_after(self) -> Iterator[Relation]:
         for other in self.candidates.made:

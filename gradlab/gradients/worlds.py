@@ -150,7 +150,6 @@ class Slopes:
         return found
 
     def _through(self, n: int, block: Block, reached: Array, found: Array) -> None:
-        rows = len(reached)
         if block.operation == "product":
             left, right = (self.world.run.numbers(index) for index in block.operands)
             for k, index in enumerate(block.operands):
@@ -162,9 +161,18 @@ class Slopes:
             if not self.live[index].any():
                 continue
             at = reached if partial is None else reached * np.asarray(partial)[None]
-            shape = np.broadcast_shapes(at.shape[1:], index.shape)
-            at = np.broadcast_to(at.reshape(rows, *(1,) * (len(shape) - at.ndim + 1), *at.shape[1:]), (rows, *shape))
-            _add(found, index, np.stack([reduced(row, index.shape) for row in at]))
+            _add(found, index, _reduced_rows(at, index.shape))
+
+
+def _reduced_rows(at: Array, shape: tuple[int, ...]) -> Array:
+    """(R, …) added up to (R, *shape), or spread to it, as either broadcasts."""
+    if at.shape[1:] == shape:
+        return at
+    whole = np.broadcast_shapes(at.shape[1:], shape)
+    at = np.broadcast_to(at.reshape(len(at), *(1,) * (len(whole) - at.ndim + 1), *at.shape[1:]), (len(at), *whole))
+    extra = len(whole) - len(shape)
+    axes = (*range(1, 1 + extra), *(1 + extra + i for i, n in enumerate(shape) if n == 1 < whole[extra + i]))
+    return np.asarray(at.sum(axis=axes, keepdims=True).reshape(len(at), *shape) if axes else at)
 
 
 def _add(found: Array, index: Array, values: Array) -> None:
