@@ -68,15 +68,15 @@ class GradientReport(Findings):
         return (*(read.lines() if isinstance(read, Fault) else read), *self.also)
 
     def __rich__(self) -> Any:
-        return render.shown(self, self.hints, self._said)
+        return render.shown(self, self._hinted, self._said)
 
     def __str__(self) -> str:
-        return render.text(self, self.hints, self._said)
+        return render.text(self, self._hinted, self._said)
 
     __repr__ = __str__  # this is what a shell shows of a result that is not assigned
 
     def _repr_html_(self) -> str:
-        return render.html(self, self.hints, self._said)
+        return render.html(self, self._hinted, self._said)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -108,6 +108,12 @@ class GradientReport(Findings):
             "seconds": round(self.seconds, 4),
             "seed": self.seed,
         }
+
+    @property
+    def _hinted(self) -> tuple[str, ...]:
+        """The hints that are shown: where a line is found, what it says is more than any of them."""
+        found = self.mistake
+        return self.also if found is not None and found.kind is not None else self.hints
 
     @property
     def _said(self) -> list[str]:
