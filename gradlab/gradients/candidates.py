@@ -9,8 +9,11 @@ by. One sweep gives the slopes, one product tests all truths in all orders of ti
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ Array = np.ndarray[Any, Any]
 RANK = {ADJOINT: 0, EDGE: 1, PARTIAL_SUM: 2, SOME_USES: 2, OPERAND: 3}
 REVERSED, SHIFTED = "reversed", "shifted"
 TRANSPOSED = 400_000  # entries of truths of which the transposed one is looked at
+SCALES = 2  # multiples that are looked for, beside 1
 FITS = 1e-6  # of the sizes that take part, how close a gap has to be closed by floats: a heuristic, replays decide
 
 
@@ -51,7 +55,7 @@ class Fit:
     """A truth in the place of what is made.
 
     turn: "", "transposed", or a block of the last axis. order: in words. at: (n,) the execution of the truth for each
-    of what is made, -1 for none.
+    of what is made, -1 for none. scale: by what the code multiplies all derivatives there, and divides again later.
     """
 
     made: Made
@@ -59,13 +63,15 @@ class Fit:
     turn: str
     order: str
     at: Array
+    scale: Fraction = Fraction(1)
 
     def value(self, truths: Truths, world: World) -> Array:
         """(n, …): what should be there."""
         rows = turned(truths.stack(self.truth, world), self.turn, self.made.shape)
         flat = rows.reshape(len(rows), -1) if len(self.at) > 1 else rows.reshape(1, -1)
         keep = np.broadcast_to((self.at >= 0)[:, None], (len(self.at), flat.shape[1]))
-        return masked(flat[self.at], keep).reshape(len(self.at), *self.made.shape)
+        found = masked(flat[self.at], keep).reshape(len(self.at), *self.made.shape)
+        return found if self.scale == 1 else found * self.scale.numerator / self.scale.denominator
 
     @property
     def backwards(self) -> bool:
@@ -106,7 +112,9 @@ class Candidates:
         self.made = list(self._instructions())
         self._variants: dict[Any, list[Any]] = {}
         self._rows: dict[Any, list[Array]] = {}
+        self.scales: tuple[Fraction, ...] = (Fraction(1),)
         self.backwards = self._orientation()
+        self.scales = (Fraction(1), *self._multiples())
 
     def _forward_again(self) -> set[int]:
         """Blocks of the gradient that compute what the loss did: by the same code, the same numbers."""
@@ -166,9 +174,9 @@ class Candidates:
                 x = turned(self.truths.stack(truth, world), turn, made.shape).reshape(x.shape)
             rows = np.append(x @ draw, 0.0) if elsewhere else self._projected(made, draw)[number]
             allowed = 1e-7 * max(float(np.abs(wanted).max()), scale)
-            for order, at in orders:
-                if np.abs(rows[at] - wanted).max() <= allowed:
-                    fit = Fit(made, truth, turn, order, at)
+            for (order, at), times in itertools.product(orders, self.scales):
+                if np.abs(float(times) * rows[at] - wanted).max() <= allowed:
+                    fit = Fit(made, truth, turn, order, at, times)
                     if close(fit.value(self.truths, world or self.world), stack):
                         yield fit
 
@@ -188,6 +196,27 @@ class Candidates:
                     for fit in self.fits(made, stack):
                         votes[fit.backwards] += not fit.shifted
         return votes[True] >= votes[False]
+
+    def _multiples(self) -> list[Fraction]:
+        """The numbers by which the code has derivatives multiplied: a mean over the batch that is taken at the end."""
+        votes: Counter[Fraction] = Counter()
+        for made in self.made:
+            stack = made.stack(self.world).reshape(len(made.numbers), -1)
+            if made.operation == "numbers" or stack.size < 2 or not stack.any() or not np.isfinite(stack).all():
+                continue
+            draw = np.random.default_rng(2).normal(size=stack.shape[1])
+            other = np.random.default_rng(3).normal(size=stack.shape[1])
+            wanted, again = stack @ draw, stack @ other
+            found = set()
+            for (_, _, x, orders), rows in zip(self.variants(made), self._projected(made, draw), strict=True):
+                for order, at in orders:
+                    ratio = _ratio(wanted, rows[at])
+                    if ratio is not None and SHIFTED not in order and stack.shape[1] > 1:
+                        against = np.append(x @ other, 0.0)[at]
+                        if np.abs(again - float(ratio) * against).max() <= 1e-9 * np.abs(again).max():
+                            found.add(ratio)
+            votes.update(found if Fraction(1) not in found else ())
+        return [ratio for ratio, _ in votes.most_common(SCALES)]
 
     def closing(self, world: World, held: set[int], wrong: list[str], skip: set[Key]) -> list[tuple[Fit, list[str]]]:
         """Fits that close the gap of some of the leaves that are wrong, with those leaves.
@@ -235,12 +264,25 @@ class Candidates:
             dots = np.concatenate([dots, np.zeros((*dots.shape[:3], 1))], axis=3)
             at = np.array([each for _, each in orders])  # (O, n)
             sums = dots[:, :, np.arange(n), at].sum(axis=-1)  # (R, V, O)
-            off = np.abs(sums - wanted[:, None, None])
-            close_by: Array = np.logical_and(off <= allowed[:, None, None], live.reshape(-1, 1, 1))
-            for v, o in np.argwhere(np.logical_or.reduce(close_by)):
-                truth, turn, _, _ = variants[some[v]]
-                paths = [path for row, path in enumerate(wrong) if close_by[row, v, o]]
-                yield Fit(made, truth, turn, orders[o][0], orders[o][1]), paths
+            for times in self.scales:
+                off = np.abs(float(times) * sums - wanted[:, None, None])
+                close_by: Array = np.logical_and(off <= allowed[:, None, None], live.reshape(-1, 1, 1))
+                for v, o in np.argwhere(np.logical_or.reduce(close_by)):
+                    truth, turn, _, _ = variants[some[v]]
+                    paths = [path for row, path in enumerate(wrong) if close_by[row, v, o]]
+                    yield Fit(made, truth, turn, orders[o][0], orders[o][1], times), paths
+
+
+def _ratio(wanted: Array, rows: Array) -> Fraction | None:
+    """The simple number by which one array is another."""
+    live = rows != 0
+    if not live.any() or not rows[live][0]:
+        return None
+    ratio = float(wanted[live][0] / rows[live][0])
+    simple = Fraction(ratio).limit_denominator(1000) if 1e-3 <= abs(ratio) <= 1e4 else Fraction(0)
+    if not simple or abs(float(simple) - ratio) > 1e-10 * abs(ratio):
+        return None
+    return simple if np.abs(wanted - ratio * rows).max() <= 1e-9 * np.abs(wanted).max() else None
 
 
 def _turns(stack: Array, shape: tuple[int, ...], many: bool) -> Iterator[str]:

@@ -137,7 +137,7 @@ class Locator:
             already = sum(close(a, b, scale) for a, b in zip(stack, value, strict=True))
             many = len(fit.made.numbers) > 1
             against = many and fit.backwards != self.candidates.backwards
-            return -len(paths), RANK[fit.truth.kind], against, fit.shifted, -already, fit.turn != ""
+            return -len(paths), fit.scale != 1, RANK[fit.truth.kind], against, fit.shifted, -already, fit.turn != ""
 
         best: dict[int, _Chosen] = {}
         for fit, paths in sorted(closing, key=order):
@@ -166,6 +166,6 @@ def _start(fit: Fit) -> int:
 
 
 def _alike(other: Fit, fit: Fit) -> bool:
-    return (
-        other.shifted <= fit.shifted and other.backwards == fit.backwards and other.truth.kind == fit.truth.kind
-    )  # fmt: skip
+    """Whether one fit is no more far-fetched than another."""
+    same = other.scale == fit.scale and other.backwards == fit.backwards and other.truth.kind == fit.truth.kind
+    return same and other.shifted <= fit.shifted

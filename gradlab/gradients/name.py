@@ -187,6 +187,8 @@ class Scene:
 
     def _penalty(self, number: int) -> Kind | None:
         """Of a use of a parameter that goes to the loss with no data: a penalty, which makes it another loss."""
+        if any(block.parameter == "upstream" for block in self.program.blocks):
+            return None  # of a layer, what goes in is a parameter, too
         block = self.program.blocks[number]
         spans = [(int(index.min()), int(index.max())) for index in self.world.recorded.leaves.values() if index.size]
         alone = all(
@@ -224,7 +226,7 @@ class Scene:
         rows = turned(stack, fit.turn, fit.made.shape)
         flat = rows.reshape(len(rows), -1) if self.n > 1 else rows.reshape(1, -1)
         keep = np.broadcast_to((fit.at >= 0)[:, None], (self.n, flat.shape[1]))
-        return masked(flat[fit.at], keep).reshape(self.n, *fit.made.shape)
+        return masked(flat[fit.at], keep).reshape(self.n, *fit.made.shape) * float(fit.scale)
 
     # ---- sums over executions
     def _accumulation(self) -> Iterator[Relation]:
@@ -408,7 +410,7 @@ class Scene:
         like = Made(self.made.key, self.made.numbers, standing.shape[1:], self.made.site, self.made.operation)
         for truth, turn, _, orders in self.candidates.variants(like):
             for order, at in orders:
-                fit = Fit(like, truth, turn, order, at)
+                fit = Fit(like, truth, turn, order, at, self.fit.scale)
                 if not fit.shifted and (self.n == 1 or fit.backwards == self.candidates.backwards):
                     yield fit
 
