@@ -16,7 +16,7 @@ from gradlab.gradients.findings import NEARLY, Findings
 from gradlab.gradients.kinds import Kind
 from gradlab.gradients.locate import Locator
 from gradlab.gradients.name import Relation, Scene, agreed
-from gradlab.gradients.places import Place, place
+from gradlab.gradients.places import Place, helper, place
 from gradlab.gradients.recording import Recorded, Refused, record
 from gradlab.gradients.repair import Probes, Repair, mended
 from gradlab.gradients.repair.leaves import relations
@@ -203,6 +203,7 @@ class _Search:
 
     def _named(self, locator: Locator) -> list[Mistake]:
         values = Values(locator.truths)
+        helpers: list[tuple[str, int] | None] = []
         proven = self._proven(locator)
         found: list[Mistake] = []
         for number, blamed in enumerate(locator.blamed):
@@ -220,6 +221,7 @@ class _Search:
             held = agreed(seen) if points > 1 else []
             evidence = held or (seen[0] if seen else [])
             at = place(locator, blamed, evidence)
+            helpers.append(helper(locator, blamed, evidence))
             kinds = {one.kind for one in held}
             kind = kinds.pop() if len(kinds) == 1 else None
             said = tuple(one.said for one in evidence)
@@ -227,6 +229,10 @@ class _Search:
                 Mistake(at, kind, "; ".join(said) if kind else "", () if kind else said, points,
                         all(path in proven for path in blamed.repairs))
             )  # fmt: skip
+        for number, line in enumerate(helpers):  # a function that is wrong wherever it is called
+            known = found[number].place
+            if line is not None and helpers.count(line) > 1 and known is not None:
+                found[number] = replace(found[number], place=replace(known, path=line[0], line=line[1], steps=(), of=1))
         return _merged(_one_forward(found, [one.fit.truth.site for one in locator.blamed]))
 
     def _proven(self, locator: Locator) -> set[str]:

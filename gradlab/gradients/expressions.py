@@ -32,9 +32,15 @@ def tree(file: str) -> ast.Module | None:
 
 def expression(frame: Frame) -> ast.expr | None:
     """The expression that an instruction evaluates; None where the source is not at hand."""
+    node = _node(frame)
+    return node if isinstance(node, ast.expr) else None
+
+
+def _node(frame: Frame) -> ast.AST | None:
+    """The same, or the statement that adds to something."""
     places = itertools.islice(frame.code.co_positions(), frame.instruction // 2, None)
     place = next(places, (None,) * 4)
-    node = _expressions(frame.file, "".join(linecache.getlines(frame.file))).get(place)
+    node: ast.AST | None = _expressions(frame.file, "".join(linecache.getlines(frame.file))).get(place)
     return node.value if isinstance(node, ast.Expr) else node
 
 
@@ -44,7 +50,7 @@ def _expressions(file: str, text: str) -> dict[Any, Any]:
     whole = tree_of(file, text)
     found: dict[Any, Any] = {}
     for node in ast.walk(whole) if whole is not None else ():
-        if isinstance(node, (ast.expr, ast.Expr)):
+        if isinstance(node, (ast.expr, ast.Expr, ast.AugAssign)):
             found.setdefault((node.lineno, node.end_lineno, node.col_offset, node.end_col_offset), node)
     return found
 
@@ -99,7 +105,9 @@ def function(frame: Frame) -> ast.AST | None:
 
 def operand(frame: Frame, k: int) -> ast.expr | None:
     """The expression of an operand of what an instruction evaluates."""
-    node = expression(frame)
+    node: ast.AST | None = _node(frame)
+    if isinstance(node, ast.AugAssign):
+        return (node.target, node.value)[k] if k < 2 else None
     if isinstance(node, ast.BinOp):
         return (node.left, node.right)[k] if k < 2 else None
     if isinstance(node, ast.UnaryOp):
