@@ -203,7 +203,7 @@ class _Search:
 
     def _named(self, locator: Locator) -> list[Mistake]:
         values = Values(locator.truths)
-        helpers: list[tuple[str, int] | None] = []
+        called: list[tuple[str, int] | None] = []
         proven = self._proven(locator)
         found: list[Mistake] = []
         for number, blamed in enumerate(locator.blamed):
@@ -221,7 +221,7 @@ class _Search:
             held = agreed(seen) if points > 1 else []
             evidence = held or (seen[0] if seen else [])
             at = place(locator, blamed, evidence)
-            helpers.append(helper(locator, blamed, evidence))
+            called.append(helper(locator, blamed, evidence))
             kinds = {one.kind for one in held}
             kind = kinds.pop() if len(kinds) == 1 else None
             said = tuple(one.said for one in evidence)
@@ -229,9 +229,9 @@ class _Search:
                 Mistake(at, kind, "; ".join(said) if kind else "", () if kind else said, points,
                         all(path in proven for path in blamed.repairs))
             )  # fmt: skip
-        for number, line in enumerate(helpers):  # a function that is wrong wherever it is called
+        for number, line in enumerate(called):  # a function that is wrong wherever it is called
             known = found[number].place
-            if line is not None and helpers.count(line) > 1 and known is not None:
+            if line is not None and called.count(line) > 1 and known is not None:
                 found[number] = replace(found[number], place=replace(known, path=line[0], line=line[1], steps=(), of=1))
         return _merged(_one_forward(found, [one.fit.truth.site for one in locator.blamed]))
 
@@ -369,7 +369,8 @@ def _merged(found: list[Mistake]) -> list[Mistake]:
         same = known.kind is one.kind
         by_line[key] = replace(
             known, place=replace(known.place, repairs=repairs), kind=known.kind if same else None,
-            said=known.said if same else "", evidence=known.evidence if same else (known.said, one.said),
+            said=known.said if same else "",
+            evidence=known.evidence if same else tuple(filter(None, (known.said, one.said))),
             proven=known.proven and one.proven,
         )  # fmt: skip
     merged = list(by_line.values())

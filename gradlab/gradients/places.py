@@ -92,17 +92,20 @@ def _calling(locator: Locator, made: Made) -> Frame:
 
 
 def helper(locator: Locator, blamed: Blamed, relations: list[Relation]) -> tuple[str, int] | None:
-    """The line of a function that made the operand which is wrong, where that is another function than the line's."""
+    """The line of another function that made the operand which is wrong, if it is not the forward once more."""
     wrong = {one.at for one in relations}
     if len(wrong) != 1 or None in wrong:
         return None
     (k,) = wrong
     made, blocks = blamed.fit.made, locator.world.program.blocks
     first = int(blocks[made.numbers[0]].operands[k or 0].reshape(-1)[0])
-    source = next((b for b in blocks if b.start <= first < b.stop), None)
-    if source is None or source.operation == "numbers" or source.start < locator.truths.first:
+    number = next((n for n, b in enumerate(blocks) if b.start <= first < b.stop), None)
+    if number is None or number in locator.candidates.forward:
         return None
-    frame = source.site.frames[0] if source.site.frames else made.site.frames[0]
+    source = blocks[number]
+    if source.operation == "numbers" or source.start < locator.truths.first or not source.site.frames:
+        return None
+    frame = source.site.frames[0]
     return None if frame.code is made.site.frames[0].code else (frame.file, frame.line)
 
 

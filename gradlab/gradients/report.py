@@ -113,7 +113,9 @@ class GradientReport(Findings):
     def _hinted(self) -> tuple[str, ...]:
         """The hints that are shown: where a line is found, what it says is more than any of them."""
         found = self.mistake
-        return self.also if found is not None and found.kind is not None else self.hints
+        if found is None or found.kind is None:
+            return self.hints
+        return tuple(one for one in self.hints if one.startswith("agrees if") or one in self.also)
 
     @property
     def _said(self) -> list[str]:
