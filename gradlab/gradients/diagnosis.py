@@ -294,12 +294,17 @@ def _whole(probes: Probes, wrong: list[str]) -> Mistake | None:
 
 
 def _whole_named(found: Diagnosis, probes: Probes, wrong: list[str]) -> Diagnosis:
-    """With the class that the leaves as a whole show, where the place shows none or a loose one."""
-    if len(found.mistakes) != 1 or found.mistakes[0].kind not in (None, Kind.PATH, *LOOSE):
+    """With the class that the leaves as a whole show, where the place shows none or a loose one.
+
+    One operation on all the leaves that are wrong is a likelier mistake than several lines.
+    """
+    if len(found.mistakes) == 1 and found.mistakes[0].kind not in (None, Kind.PATH, *LOOSE):
         return found
     whole = _whole(probes, wrong)
     if whole is None:
         return found
+    if len(found.mistakes) > 1:
+        return replace(found, mistakes=(), relation=whole)
     return replace(found, mistakes=(replace(found.mistakes[0], kind=whole.kind, said=whole.said, evidence=()),))
 
 

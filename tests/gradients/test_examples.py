@@ -22,10 +22,7 @@ RIGHT = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 CORPUS = tomllib.loads((Path(__file__).parent / "corpus.toml").read_text())
 # What is not named, and what no line is found of.
-UNNAMED = {
-    "slope-at-the-pre-activation", "layers-slope-at-the-pre-activation", "loop-misses-step-0",
-    "addition-same-state-twice", "layers-output-slope-dropped", "path-through-the-mean-missing", "kronecker-missing",
-}  # fmt: skip
+UNNAMED = {"slope-at-the-pre-activation", "loop-misses-step-0", "kronecker-missing"}
 UNPLACED: set[str] = set()
 QUICK = [name for name, row in CORPUS.items() if row.get("quick")]
 
