@@ -88,8 +88,8 @@ def scaled(by):
     ("grad", "kind", "said"),
     [
         (scaled(-1), Kind.SIGN, "negative of what it should be"),
-        (scaled(1 / 8), Kind.FACTOR, "it is 1/8 times what it should be"),
-        (scaled(np.sqrt(2)), Kind.FACTOR, "it is 1.41421 times what it should be"),
+        (scaled(1 / 8), Kind.FACTOR, "factor 1/8"),
+        (scaled(np.sqrt(2)), Kind.FACTOR, "factor sqrt(2)"),
         (lambda p: {**right(p), "b": right(p)["b"].T}, Kind.TRANSPOSE, "transpose of what it should be"),
         (lambda p: {n: np.clip(g, -0.3, 0.3) for n, g in right(p).items()}, Kind.CLIP_RECURSION, "by a clip"),
     ],
