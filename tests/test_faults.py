@@ -17,7 +17,7 @@ from gradlab.classroom import row
 from gradlab.classroom.limits import Limits
 from gradlab.classroom.single import check_file
 from gradlab.faults import Fault, shielded
-from gradlab.gradients import WrongGradient, assert_gradient, check_gradient, repair
+from gradlab.gradients import WrongGradient, assert_gradient, check_gradient, diagnosis
 from gradlab.gradients import report as gradient_report
 from gradlab.manual import rnn
 
@@ -54,7 +54,7 @@ def holds_one_line(text: str, what: str = "diagnosis") -> None:
 def test_a_gradients_report_stands_without_its_diagnosis(
     diagnosed: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repair, "diagnosed", diagnosed)
+    monkeypatch.setattr(diagnosis, "diagnosed", diagnosed)
     report = check_gradient(loss, wrong, W)
     assert report.verdict is Verdict.DISAGREE and report.proven and isinstance(report.diagnosis, Fault)
     holds_one_line(str(report))
@@ -76,13 +76,13 @@ def test_a_test_session_goes_on_after_a_diagnosis_that_fails(pytester: pytest.Py
     pytester.makepyfile(
         """
         import numpy as np
-        from gradlab.gradients import repair
+        from gradlab.gradients import diagnosis
 
         def fail(*_):
             raise KeyError("__wrapped__")
 
         def test_wrong(gradcheck, monkeypatch):
-            monkeypatch.setattr(repair, "diagnosed", fail)
+            monkeypatch.setattr(diagnosis, "diagnosed", fail)
             gradcheck(lambda w: np.sum(w ** 3), lambda w: 2 * w ** 2, np.array([0.5, 0.25]))
 
         def test_after():

@@ -39,6 +39,7 @@ def check_gradient(
     seed: int = 0,
     points: str = SEVERAL,
     diagnosis: float = 10,
+    hint: bool = False,
 ) -> GradientReport:
     """Hold a gradient against every derivative of the loss that can be had, at one point.
 
@@ -57,7 +58,8 @@ def check_gradient(
         examples: how many coordinates are probed, at most, where each costs calls of the loss.
         seed: of what is drawn at random.
         points: "several": also at two points beside the one given, and at smaller parameters; "given": there alone.
-        diagnosis: the seconds that naming a mistake may take, once the report is read; 0 for none.
+        diagnosis: the seconds that finding and naming a mistake may take, once the report is read; 0 for none.
+        hint: say where the mistake is and what it is, and keep the repair back.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
@@ -84,7 +86,7 @@ def check_gradient(
     found = inspect(
         subject, Conventions(sign, scale, clip), examples=examples, seed=seed, seconds=seconds, points=points
     )
-    return GradientReport.of(found, patience=patience(diagnosis))
+    return GradientReport.of(found, patience=patience(diagnosis), hint=hint)
 
 
 def assert_gradient(

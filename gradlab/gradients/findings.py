@@ -18,6 +18,7 @@ from gradlab.gradients.tree import indexed
 Array = np.ndarray[Any, Any]
 
 WORST = 3  # entries that are written out for each leaf
+NEARLY = 1e-6  # of a leaf's largest entry: what is off by no more is said to be nearly right, which excuses nothing
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,16 @@ class Findings:
             ]
         return []
 
-    def place(self, path: str, entry: Entry) -> str:
+    def off(self, path: str) -> float:
+        """By how much a leaf is off at most, as a part of its largest entry; inf where that is not known."""
+        true = self.evidence.truth.get(path)
+        if true is None:
+            return float("inf")
+        with np.errstate(all="ignore"):
+            size, most = np.abs(true).max(initial=0.0), np.abs(self.found[path] - true).max(initial=0.0)
+            return float(most / size) if size and np.isfinite(most) else float("inf")
+
+    def entry(self, path: str, entry: Entry) -> str:
         """Where an entry is, in words."""
         name = self.subject.names[entry.output]
         return indexed(path, entry.index) + (f" ({name})" if name else "")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gradlab.checker.verdict import Tally, Verdict
-from gradlab.gradients.findings import Findings, LeafReport
+from gradlab.gradients.findings import NEARLY, Findings, LeafReport
 from gradlab.rendering import as_html, as_text
 
 STYLES = {Verdict.AGREE: "green", Verdict.DISAGREE: "bold red", Verdict.CANNOT_TELL: "yellow"}
@@ -21,16 +21,18 @@ TITLES = {"float_run": "float run", "complex_step": "complex step", "finite_diff
 
 def shown(report: Findings, hints: Sequence[str], diagnosis: Sequence[str]) -> Group:
     """What the console prints of a report."""
-    parts: list[Any] = [_headline(report), Text(""), _table(report), Text("")]
+    parts: list[Any] = [_headline(report)]
+    parts += [Text(line, style="bold cyan") for line in diagnosis]
+    parts += [Text(f"hint: {hint}", style="cyan") for hint in hints]
+    parts += [Text(line, style="yellow") for line in _nearly(report)]
+    parts += [Text(""), _table(report), Text("")]
     parts.append(
         Text("Digits to which each oracle agrees, the worst entry; ✗ entries that disagree; ? cannot tell.", "dim")
     )
     parts += [Text(line, style="dim") for line in (*_oracles(report), *_points(report))]
     parts += [Text(f"note: {note}", style="yellow") for note in (*report.notes, *_kinks(report), *_untold(report))]
-    for leaf in report.leaves.values():
+    for leaf in sorted(report.leaves.values(), key=_residual):
         parts += _worst(report, leaf)
-    parts += [Text(f"hint: {hint}", style="cyan") for hint in hints]
-    parts += [Text(line, style="bold cyan") for line in diagnosis]
     return Group(*parts)
 
 
@@ -67,7 +69,7 @@ def _table(report: Findings) -> Table:
     for name in ("cosine", "factor", "residual"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
-    for leaf in report.leaves.values():
+    for leaf in sorted(report.leaves.values(), key=_residual):
         cells = [_cell(leaf.tallies[o], leaf.digits[o]) if o in leaf.tallies else Text("") for o in report.oracles]
         alike = [leaf.likeness.cosine, leaf.likeness.factor, leaf.likeness.residual]
         values = [
@@ -77,6 +79,22 @@ def _table(report: Findings) -> Table:
         verdict = Text("zero" if leaf.zero else str(leaf.verdict), style="dim" if leaf.zero else STYLES[leaf.verdict])
         table.add_row(leaf.path, str(leaf.shape), *cells, *values, verdict)
     return table
+
+
+def _residual(leaf: LeafReport) -> float:
+    """The order of the table: what is furthest from right first; leaves that agree as they come."""
+    if leaf.verdict is not Verdict.DISAGREE:
+        return 1.0
+    return -(leaf.likeness.residual or 0.0) - abs((leaf.likeness.factor or 0.0) - 1.0)
+
+
+def _nearly(report: Findings) -> list[str]:
+    """Leaves that are off by so little that they must not drown the others."""
+    off = {path: report.off(path) for path, leaf in report.leaves.items() if leaf.verdict is Verdict.DISAGREE}
+    return [
+        f"nearly right: {path} is off by {part:.1g} relative, as by an epsilon that one of the two has"
+        for path, part in off.items() if part <= NEARLY
+    ]  # fmt: skip
 
 
 def _cell(tally: Tally, digits: float) -> Text:
@@ -136,7 +154,7 @@ def _worst(report: Findings, leaf: LeafReport) -> list[Any]:
         return []
     return [
         Text(
-            f"{report.place(leaf.path, e)} is {e.value:.12g}, should be {e.wanted:.12g}"
+            f"{report.entry(leaf.path, e)} is {e.value:.12g}, should be {e.wanted:.12g}"
             f" ({TITLES.get(e.oracle, e.oracle)})"
         )
         for e in leaf.worst

@@ -10,10 +10,11 @@ import numpy as np
 
 from gradlab.checker.verdict import Verdict
 from gradlab.faults import Fault, shielded
-from gradlab.gradients import render, repair
+from gradlab.gradients import diagnosis, render
+from gradlab.gradients.diagnosis import Diagnosis, Mistake
 from gradlab.gradients.findings import Findings, digits_of, finite
 from gradlab.gradients.hints import hints
-from gradlab.gradients.repair import Diagnosis
+from gradlab.gradients.places import Place
 
 
 @dataclass(eq=False, frozen=True, repr=False)
@@ -21,17 +22,20 @@ class GradientReport(Findings):
     """The verdict on a gradient, and what is wrong with it.
 
     also: evidence of what the mistake is that the check itself came upon. patience: the seconds that a diagnosis may
-    take.
+    take. hint: the repair is not shown.
     """
 
     also: tuple[str, ...] = ()
     patience: float = 0.0
+    hint: bool = False
 
     @classmethod
-    def of(cls, findings: Findings, *, also: tuple[str, ...] = (), patience: float = 0.0) -> GradientReport:
+    def of(
+        cls, findings: Findings, *, also: tuple[str, ...] = (), patience: float = 0.0, hint: bool = False
+    ) -> GradientReport:
         """The report on what was found."""
         known = {field.name: getattr(findings, field.name) for field in fields(Findings)}
-        return cls(**known, also=also, patience=patience)
+        return cls(**known, also=also, patience=patience, hint=hint)
 
     @cached_property
     def diagnosis(self) -> Diagnosis | Fault | None:
@@ -41,7 +45,18 @@ class GradientReport(Findings):
         """
         if self.verdict is not Verdict.DISAGREE or not self.patience:
             return None
-        return shielded("diagnosis", lambda: repair.diagnosed(self, self.patience), "lines", "to_json")
+        return shielded("diagnosis", lambda: diagnosis.diagnosed(self, self.patience), "lines", "to_json")
+
+    @property
+    def place(self) -> Place | None:
+        """Where the mistake is: file, line, steps; the first of several. None where no place is shown."""
+        found = self.mistake
+        return None if found is None else found.place
+
+    @property
+    def mistake(self) -> Mistake | None:
+        """The first mistake: its class in `kind`, None where none is shown; as text, one sentence."""
+        return self.diagnosis.first if isinstance(self.diagnosis, Diagnosis) else None
 
     @cached_property
     def hints(self) -> tuple[str, ...]:
@@ -53,15 +68,15 @@ class GradientReport(Findings):
         return (*(read.lines() if isinstance(read, Fault) else read), *self.also)
 
     def __rich__(self) -> Any:
-        return render.shown(self, self.hints, self._said)
+        return render.shown(self, self._hinted, self._said)
 
     def __str__(self) -> str:
-        return render.text(self, self.hints, self._said)
+        return render.text(self, self._hinted, self._said)
 
     __repr__ = __str__  # this is what a shell shows of a result that is not assigned
 
     def _repr_html_(self) -> str:
-        return render.html(self, self.hints, self._said)
+        return render.html(self, self._hinted, self._said)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -85,6 +100,8 @@ class GradientReport(Findings):
             "leaves": {path: leaf.to_json() for path, leaf in self.leaves.items()},
             "notes": list(self.notes),
             "hints": list(self.hints),
+            "place": self.place and self.place.to_json(),
+            "mistake": self.mistake and str(self.mistake),
             "diagnosis": self.diagnosis and self.diagnosis.to_json(),
             "kinks": {path: [list(map(int, at)) for at in np.argwhere(where)] for path, where in self.kinks.items()},
             "points": [point.to_json() for point in self.points],
@@ -93,5 +110,15 @@ class GradientReport(Findings):
         }
 
     @property
+    def _hinted(self) -> tuple[str, ...]:
+        """The hints that are shown: where a line is found, what it says is more than any of them."""
+        found = self.mistake
+        if found is None or found.kind is None:
+            return self.hints
+        return tuple(one for one in self.hints if one.startswith("agrees if") or one in self.also)
+
+    @property
     def _said(self) -> list[str]:
+        if isinstance(self.diagnosis, Diagnosis):
+            return self.diagnosis.lines(hint=self.hint)
         return [] if self.diagnosis is None else self.diagnosis.lines()

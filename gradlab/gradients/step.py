@@ -104,6 +104,7 @@ def check_step(
     seed: int = 0,
     points: str = SEVERAL,
     diagnosis: float = 10,
+    hint: bool = False,
 ) -> GradientReport:
     """Hold one step's backward pass against the derivatives of the whole sequence.
 
@@ -116,7 +117,7 @@ def check_step(
             d_x), where d_state is first the gradient by the step's own next state, then by the state before it.
         params, state: trees of arrays. x: (T, …), or a list of T inputs.
         truncation: cut the carry at every so many steps.
-        sign, scale, seconds, examples, seed, points, diagnosis: as in `check_gradient`.
+        sign, scale, seconds, examples, seed, points, diagnosis, hint: as in `check_gradient`.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
@@ -145,7 +146,7 @@ def check_step(
     if report.verdict is Verdict.DISAGREE:
         one = inputs._replace(x=inputs.x[:1])
         also = (_carried(run(one), run(one, last=False)),)
-    return GradientReport.of(replace(report, notes=notes), also=also, patience=patience(diagnosis))
+    return GradientReport.of(replace(report, notes=notes), also=also, patience=patience(diagnosis), hint=hint)
 
 
 def _subject(

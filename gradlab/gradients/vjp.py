@@ -33,6 +33,7 @@ def check_vjp(
     seed: int = 0,
     points: str = SEVERAL,
     diagnosis: float = 10,
+    hint: bool = False,
 ) -> GradientReport:
     """Hold vjp(x, upstream) against the derivative of Σ upstream · f(x).
 
@@ -44,7 +45,7 @@ def check_vjp(
             upstream is a tree like f(x).
         x: inputs and weights: a tree of arrays, as the params of `check_gradient`.
         cotangents: how many random upstream gradients.
-        subset, sign, scale, seconds, examples, seed, points, diagnosis: as in `check_gradient`.
+        subset, sign, scale, seconds, examples, seed, points, diagnosis, hint: as in `check_gradient`.
 
     Raises:
         GradientCheckError: what is wrong with the arguments or the functions, in one line.
@@ -79,7 +80,7 @@ def check_vjp(
     )
     selected(taken, subject.subset)
     found = inspect(subject, Conventions(sign, scale), examples=examples, seed=seed, seconds=seconds, points=points)
-    return GradientReport.of(found, patience=patience(diagnosis))
+    return GradientReport.of(found, patience=patience(diagnosis), hint=hint)
 
 
 def _copied(given: Any) -> Any:

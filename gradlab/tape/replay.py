@@ -126,6 +126,7 @@ def replay(
     leaves: Callable[[Block, Array], Array | None] | None = None,
     length: int | None = None,
     tick: Callable[[], None] | None = None,
+    base: Run | None = None,
     only: Container[int] | None = None,
 ) -> Run:
     """Compute a program's numbers.
@@ -135,13 +136,18 @@ def replay(
         leaves: of a block of numbers and their floats, what stands there, (C, …); None for the arithmetic's own.
         length: stop after so many nodes.
         tick: called before each block, for limits of time.
+        base: a run in the same arithmetic, whose numbers stand before the first block that is changed.
         only: the numbers of the blocks to compute (`needed`); by default all.
 
     Raises:
         Unsupported: the arithmetic has no such function.
     """
     run = Run(program, arithmetic)
-    for number, block in enumerate(program.blocks):
+    first = 0
+    if base is not None:
+        first = min(changed, default=len(program.blocks)) if changed else len(program.blocks)
+        run.store[...] = base.store
+    for number, block in enumerate(program.blocks[first:], first):
         if length is not None and block.start >= length:
             break
         if only is not None and number not in only:
@@ -153,7 +159,7 @@ def replay(
         elif block.operation == "numbers":
             found = _leaf(run, block, leaves)
         else:
-            found = arithmetic.stored(_computed(run, block))
+            found = arithmetic.stored(computed(run, block))
         run.store[:, block.start : block.stop] = np.reshape(found, (arithmetic.channels, -1))
     return run
 
@@ -245,7 +251,12 @@ def _leaf(run: Run, block: Block, leaves: Any) -> Array:
     return found
 
 
-def _computed(run: Run, block: Block) -> Any:
+def computed(run: Run, block: Block) -> Any:
+    """What a block gives for the numbers that its operands have in a run.
+
+    Raises:
+        Unsupported: the arithmetic has no such function.
+    """
     ar = run.arithmetic
     operands = run.operands(block)
     try:

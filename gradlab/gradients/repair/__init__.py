@@ -1,10 +1,10 @@
-"""What is wrong with a wrong gradient: the class of the mistake, and the line that would have to change.
+"""The change of one line that makes a wrong gradient right: a search over the lines where it leaves the truth.
 
-Named is only what is shown: a change of the user's own source, or one operation on what it returned, that makes the
-gradient agree with the oracle at every probe, while no change of another class that was tried does so.
+Every edit runs in a copy that no other trial sees, nor the user; what floats accept is put before the oracle at every
+probe.
 """
 
-from gradlab.gradients.repair.diagnosis import Diagnosis, diagnosed
-from gradlab.gradients.repair.kinds import Kind
+from gradlab.gradients.repair.line import Mended, Repair, mended
+from gradlab.gradients.repair.probes import Probes
 
-__all__ = ["Diagnosis", "Kind", "diagnosed"]
+__all__ = ["Mended", "Probes", "Repair", "mended"]

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from gradlab.gradients.repair.kinds import Kind
+from gradlab.gradients.kinds import Kind
 from gradlab.gradients.repair.reading import assigned, is_slope, names_in, read
 from gradlab.gradients.repair.sites import ALLOCATION, Edit, Place, shape_of, span
 from gradlab.gradients.repair.vocabulary import Vocabulary

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from gradlab.gradients.repair.kinds import Kind
+from gradlab.gradients.kinds import Kind
 from gradlab.gradients.repair.reading import factors, is_slope, names_in, terms
 from gradlab.gradients.repair.sites import ALLOCATION, Place, Site, shape_of, sites
 from gradlab.gradients.repair.slopes import fresh, of_slope, of_softmax

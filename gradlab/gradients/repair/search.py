@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CodeType
@@ -16,7 +16,6 @@ import numpy as np
 from gradlab.gradients.called import GradientCheckError
 from gradlab.gradients.repair.copies import Copied
 from gradlab.gradients.repair.flow import rearranged
-from gradlab.gradients.repair.kinds import Kind
 from gradlab.gradients.repair.rules import changes
 from gradlab.gradients.repair.sites import Edit, Place, edit, places
 from gradlab.gradients.repair.source import Source, sources
@@ -28,7 +27,6 @@ Array = np.ndarray[Any, Any]
 # Further apart than this part of a leaf's largest entry, floats are not equal up to rounding: only what is nearer is
 # worth running on balls, which decide.
 FAR = 1e-9
-JOLT = "jolt_"  # a name that no source has
 LONGEST = 1.0  # seconds that one run of an edited gradient may take
 # Bytes that it may take beyond the most that the unedited one held at once. Both limits can only withhold a name.
 ROOM = 1 << 30
@@ -51,21 +49,23 @@ class Search:
     """The edits of one wrong gradient.
 
     Args:
-        found: what it gives, by path, (K, …) each. right: what it should give. wrong: the paths that disagree.
+        found: what it gives, by path, (K, …) each. right: what it should give.
+        lines: (file, line) of the statements that are edited, and the loops around them.
     """
 
-    def __init__(self, subject: Subject, found: dict[str, Array], right: dict[str, Array], wrong: list[str]) -> None:
-        self.subject, self.found, self.wrong = subject, found, set(wrong)
+    def __init__(
+        self, subject: Subject, found: dict[str, Array], right: dict[str, Array], lines: Collection[tuple[str, int]]
+    ) -> None:
+        self.lines = set(lines)
+        self.subject, self.found = subject, found
         self.right = {path: right[path] for path in found if path in right}
         self.copied = Copied(subject.functions)
         self.sources: list[Source] = []
-        self.progress: Callable[[int], None] = lambda tried: None
         self.most = 0
 
-    def run(self, deadline: float, progress: Callable[[int], None] = lambda tried: None) -> Found:
-        """Try every edit until the deadline (time.perf_counter); progress is told how many were tried."""
+    def run(self, deadline: float) -> Found:
+        """Try every edit until the deadline (time.perf_counter)."""
         result = Found()
-        self.progress = progress
         try:
             self.sources = self._sources()
         except GradientCheckError as error:
@@ -87,7 +87,6 @@ class Search:
                     if time.perf_counter() > deadline:
                         return False
                     result.tried += 1
-                    self.progress(result.tried)
                     if self._gives(one):
                         result.edits.append(one)
             if result.edits:
@@ -110,38 +109,18 @@ class Search:
         return [source for source in found if self.copied.of(source.code)]
 
     def _tiers(self) -> Iterator[list[Place]]:
-        """The statements that change all the leaves that are wrong: first those that change no other."""
+        """The statements of the lines, then the loops around them."""
         all_ = [place for source in self.sources for place in places(source)]
-        reach = {id(place.statement): self._reached(place) for place in all_}
-        fit = [place for place in all_ if self.wrong <= reach[id(place.statement)]]
-        whole = set(self.found)
-        narrow = [
-            place for place in fit if reach[id(place.statement)] == self.wrong or isinstance(place.statement, ast.For)
-        ]
-        yield narrow
-        if self.wrong != whole:
-            yield [place for place in fit if place not in narrow]
+        simple = [place for place in all_ if not isinstance(place.statement, (ast.For, ast.While))]
+        yield [place for place in simple if self._of(place)]
+        yield [place for place in all_ if place not in simple and self._of(place)]
 
-    def _reached(self, place: Place) -> set[str]:
-        """The leaves that a statement has a hand in, seen by moving what it stores; all, where that cannot be seen."""
-        everything = set(self.found)
-        statement = place.statement
-        if not isinstance(statement, (ast.Assign, ast.AugAssign, ast.Return, ast.Expr)) or statement.value is None:
-            return everything
-        value = statement.value
-        puts: list[tuple[Any, Any, Any]] = [(statement, "value", _jolted(value))]
-        if isinstance(statement, ast.Expr):
-            if not isinstance(value, ast.Call) or not value.args:
-                return everything
-            puts = [(value.args, i, _jolted(argument)) for i, argument in enumerate(value.args)]
-        moved = _Jolt()
-        for function in self.copied.of(place.source.code):
-            function.__globals__[JOLT] = moved
-        probe = Edit(Kind.STALE, place.source, 0, "", "", tuple(puts))
-        leaves = self._edited(probe)
-        if leaves is None or not moved.moved:
-            return everything
-        return {path for path, leaf in leaves.items() if not np.array_equal(leaf, self.found[path], equal_nan=True)}
+    def _of(self, place: Place) -> bool:
+        file, statement = place.source.code.co_filename, place.statement
+        return any(
+            file == other and statement.lineno <= line <= (statement.end_lineno or statement.lineno)
+            for other, line in self.lines
+        )
 
     def _gives(self, one: Edit) -> bool:
         leaves = self._edited(one)
@@ -209,33 +188,7 @@ def _peak() -> Iterator[Callable[[], int]]:
             tracemalloc.stop()
 
 
-class _Jolt:
-    """Moves every float that it is given; `moved`: there was one."""
-
-    def __init__(self) -> None:
-        self.moved = False
-
-    def __call__(self, value: Any) -> Any:
-        if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
-            return type(value)(self(part) for part in value)
-        if isinstance(value, tuple):
-            return type(value)(*(self(part) for part in value))
-        if isinstance(value, dict):
-            return {key: self(part) for key, part in value.items()}
-        array = np.asarray(value) if isinstance(value, (np.ndarray, float, np.floating)) else np.empty(0, int)
-        if array.dtype.kind != "f":
-            return value
-        self.moved = True
-        nudge = 2.0**-10 * np.cos(1.0 + np.arange(array.size)).reshape(array.shape)
-        return array * (1 + nudge) + nudge
-
-
 def _edits(place: Place) -> Iterator[Edit]:
     for site, kind, text in changes(place):
         yield edit(site, kind, text)
     yield from rearranged(place)
-
-
-def _jolted(value: ast.expr) -> ast.expr:
-    call = ast.Call(ast.Name(JOLT, ast.Load()), [value], [])
-    return ast.fix_missing_locations(ast.copy_location(call, value))

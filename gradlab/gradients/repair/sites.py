@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from gradlab.gradients.repair.kinds import Kind
+from gradlab.gradients.kinds import Kind
 from gradlab.gradients.repair.reading import (
     assigned,
     base,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from gradlab.gradients.repair.kinds import Kind
+from gradlab.gradients.kinds import Kind
 from gradlab.gradients.repair.reading import factors, is_slope, names_in
 from gradlab.gradients.repair.sites import Site
 from gradlab.gradients.repair.vocabulary import READS, Change, Vocabulary

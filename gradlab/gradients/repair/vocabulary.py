@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
-from gradlab.gradients.repair.kinds import Kind
+from gradlab.gradients.kinds import Kind
 from gradlab.gradients.repair.reading import DERIVATIVE, base, is_slope
 from gradlab.gradients.repair.sites import Place, Shape
 from gradlab.mistakes.rules import Scope

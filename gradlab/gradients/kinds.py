@@ -27,6 +27,9 @@ class Kind(StrEnum):
     KRONECKER = "a Kronecker delta is missing"
     AXIS = "a sum over the wrong axis"
     CLIPPED = "the gradient is clipped, and that was not declared"
+    CLIP_RECURSION = "the recursion is clipped from step to step, and that was not declared"
+    TRUNCATION = "the recursion goes back fewer steps than the loss, and that was not declared"
+    FORWARD = "the gradient is right for another forward pass than the loss's"
 
     @property
     def key(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from gradlab.gradients.conventions import Conventions
 from gradlab.gradients.findings import Findings
 from gradlab.gradients.hints import EXPLAINED, Likeness
-from gradlab.gradients.repair.kinds import Kind
+from gradlab.gradients.kinds import Kind
 from gradlab.gradients.repair.probes import Change, Probes
 from gradlab.gradients.repair.search import near
 
