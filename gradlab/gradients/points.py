@@ -51,6 +51,7 @@ def inspect(
                 if request.deadline - time.perf_counter() < 1.5 * first:
                     tried.append(Point(name, None, why="there was no time for it (seconds=…)"))
                     continue
+                other = replace(other, seconds=min(other.seconds, request.left))  # a loss need not end there
                 seen, found = _beside(name, other, request, report.evidence.bits or 0)
                 tried.append(seen)
                 if found is not None and found.verdict is Verdict.DISAGREE:
